@@ -1,0 +1,1 @@
+"""Read a 12-lead ECG from a picture or a signal."""

@@ -1,0 +1,60 @@
+"""Frozen dataclasses from TOML: unknown keys, wrong types and missing files are refused when loaded."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ecglens.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def load(path: Path, kind: type[T]) -> T:
+    """Read a TOML file into the dataclass ``kind``. Raises ConfigError naming the file and the key."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return build(kind, values, str(path))
+
+
+def build(kind: type[T], values: dict[str, Any], where: str) -> T:
+    """Build the dataclass ``kind`` from plain values. ``where`` names their origin in errors."""
+    hints = get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(fields)):
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known keys are {', '.join(fields)}")
+    arguments = {name: _convert(hints[name], value, f"{where}: {name}") for name, value in values.items()}
+    required = [f.name for f in fields.values() if f.default is f.default_factory is dataclasses.MISSING]
+    if absent := [name for name in required if name not in arguments]:
+        raise ConfigError(f"{where}: key {absent[0]!r} is required; add it")
+    try:
+        return kind(**arguments)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return build(hint, value, where)  # type: ignore[arg-type]
+    if origin is tuple and isinstance(value, list):
+        inner = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else list(args)
+        if len(inner) != len(value):
+            raise ConfigError(f"{where}: expected {len(inner)} values, got {len(value)}")
+        return tuple(_convert(h, v, where) for h, v in zip(inner, value, strict=True))
+    if origin in (Union, UnionType):
+        for arm in args:
+            try:
+                return _convert(arm, value, where)
+            except ConfigError:
+                continue
+    elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{where}: {value!r} is not of type {getattr(hint, '__name__', hint)}")

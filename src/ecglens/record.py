@@ -1,0 +1,77 @@
+"""A 12-lead ECG as numbers: the one type every reader returns and everything else takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.errors import SignalError
+from ecglens.leads import LEADS, canonical, complete_limb_leads
+
+Signal = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is known of a simulated ECG because it was made that way.
+
+    ``labels`` names the diagnoses (and ``"male"``) that hold. ``r_peaks`` is (beats,) seconds from the start.
+    ``intervals`` holds ms values by name (``"PR"``, ``"QRS"``, ``"QT"``); NaN where the wave does not exist.
+    """
+
+    labels: frozenset[str]
+    r_peaks: npt.NDArray[np.float64]
+    intervals: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """A 12-lead ECG: ``signal`` float32 mV, shape (12, T), rows in the order of ``leads.LEADS``; ``fs`` in Hz.
+
+    NaN means "not recorded". Raises SignalError when the shape, type, rate or values cannot be an ECG.
+    """
+
+    signal: Signal
+    fs: float
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if self.signal.ndim != 2 or self.signal.shape[0] != len(LEADS) or self.signal.shape[1] == 0:
+            raise SignalError(f"a record needs shape (12, samples), got {self.signal.shape}: pass one row per lead")
+        if self.signal.dtype != np.float32:
+            raise SignalError(f"a record needs float32 millivolts, got {self.signal.dtype}: convert the samples first")
+        if not (np.isfinite(self.fs) and 25 <= self.fs <= 20_000):
+            raise SignalError(f"a sampling rate of {self.fs:g} Hz cannot be an ECG's: check the rate in the header")
+        if np.isinf(self.signal).any():
+            raise SignalError("the signal holds infinite values: mark missing samples as NaN")
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return float(self.signal.shape[1] / self.fs)
+
+    @classmethod
+    def from_leads(cls, leads: Mapping[str, npt.ArrayLike], fs: float) -> "Record":
+        """Build a record from millivolt samples by lead name; limb leads that follow from others are computed.
+
+        ``leads`` maps a name in any common spelling to T samples. Leads that are absent and cannot be computed
+        become NaN. Raises SignalError for unknown or repeated names and for unequal lengths.
+        """
+        rows: dict[str, Signal] = {}
+        for name, samples in leads.items():
+            lead = canonical(name)
+            if lead is None:
+                raise SignalError(f"lead {name!r} is none of the twelve standard leads: name it {', '.join(LEADS)}")
+            if lead in rows:
+                raise SignalError(f"lead {lead} is given twice: keep one of them")
+            rows[lead] = np.asarray(samples, np.float32)
+        if not rows or len({row.shape for row in rows.values()}) != 1:
+            raise SignalError("the leads have different lengths: give the same number of samples for each")
+        length = next(iter(rows.values())).shape[0]
+        missing = np.full(length, np.nan, np.float32)
+        return cls(complete_limb_leads(np.stack([rows.get(lead, missing) for lead in LEADS])), fs)
+
+    def missing_leads(self) -> tuple[str, ...]:
+        """Names of the leads with no recorded sample at all."""
+        return tuple(lead for lead, row in zip(LEADS, self.signal, strict=True) if np.isnan(row).all())
