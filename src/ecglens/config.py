@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ecglens.errors import ConfigError
 
@@ -47,6 +47,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if len(inner) != len(value):
             raise ConfigError(f"{where}: expected {len(inner)} values, got {len(value)}")
         return tuple(_convert(h, v, where) for h, v in zip(inner, value, strict=True))
+    if origin is Literal:
+        if value in args:
+            return value
+        raise ConfigError(f"{where}: {value!r} is none of {', '.join(map(str, args))}")
     if origin in (Union, UnionType):
         for arm in args:
             try:

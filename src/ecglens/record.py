@@ -11,18 +11,35 @@ from ecglens.leads import LEADS, canonical, complete_limb_leads
 
 Signal = npt.NDArray[np.float32]
 
+_BOUNDS = {
+    "P": ("P on", "P off"),
+    "PR": ("P on", "QRS on"),
+    "QRS": ("QRS on", "QRS off"),
+    "QT": ("QRS on", "T off"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What is known of a simulated ECG because it was made that way.
 
     ``labels`` names the diagnoses (and ``"male"``) that hold. ``r_peaks`` is (beats,) seconds from the start.
-    ``intervals`` holds ms values by name (``"PR"``, ``"QRS"``, ``"QT"``); NaN where the wave does not exist.
+    ``intervals`` holds means over beats by name in ms (``"RR"``, ``"P"``, ``"PR"``, ``"QRS"``, ``"QT"``); NaN where
+    the wave does not exist. ``waves`` holds (beats,) seconds by name (``"P on"``, ``"P off"``, ``"QRS on"``,
+    ``"QRS off"``, ``"T off"``); a wave of the first or last beat may lie outside the record. ``axis`` is the frontal
+    QRS axis in degrees.
     """
 
     labels: frozenset[str]
     r_peaks: npt.NDArray[np.float64]
     intervals: Mapping[str, float] = field(default_factory=dict)
+    waves: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    axis: float = float("nan")
+
+    def per_beat(self, interval: str) -> npt.NDArray[np.float64]:
+        """Return ``"P"``, ``"PR"``, ``"QRS"`` or ``"QT"`` of every beat, (beats,) ms."""
+        start, end = _BOUNDS[interval]
+        return 1000 * (self.waves[end] - self.waves[start])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,5 +62,7 @@ class Page:
 
 def transform(points: npt.NDArray[np.float32], matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     """Map (n, 2) pixel positions by a 3x3 projective matrix; NaN stays NaN."""
+    if matrix[2].tolist() == [0, 0, 1]:
+        return points @ matrix[:2, :2].T.astype(np.float32) + matrix[:2, 2].astype(np.float32)
     homogeneous = np.column_stack([points.astype(np.float64), np.ones(len(points))]) @ matrix.T
     return (homogeneous[:, :2] / homogeneous[:, 2:]).astype(np.float32)

@@ -1,0 +1,102 @@
+"""From a record or a page to the numbers a network takes. Training and diagnosis both go through here.
+
+The parameters stand in a specification that is stored in the model's card: a model always gets what it was trained on.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ecglens import signal
+from ecglens.errors import SignalError
+from ecglens.intervals import measure, scalars
+from ecglens.leads import LEADS
+from ecglens.paper.page import Page
+from ecglens.record import Record
+
+Tensor = npt.NDArray[np.float32]
+
+MAX_FLAT_LEADS = 2  # of twelve; more and the electrodes were off
+MAX_MISSING = 0.1  # of the samples of a window
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """How a page becomes ``pixels`` (1, 3, size, size): squeezed to a square, RGB in [0, 1] less mean, over SD."""
+
+    size: int = 300
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)  # ImageNet's
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSpec:
+    """How a record becomes ``signal`` (n, 12, samples) mV at ``fs`` Hz and, with ``scalars``, ``scalars`` (n, 8).
+
+    ``baseline`` is the running median's window in seconds. A longer record gives several windows that overlap by half.
+    """
+
+    fs: float = 300.0
+    samples: int = 1500
+    baseline: float = 1.0
+    scalars: bool = False
+
+    @property
+    def duration(self) -> float:
+        """Length of one window in seconds."""
+        return self.samples / self.fs
+
+
+def image_tensor(page: Page, spec: ImageSpec) -> Tensor:
+    """Return (1, 3, size, size) float32 of a page."""
+    pixels = page.pixels
+    if pixels.shape[:2] != (spec.size, spec.size):
+        pixels = np.asarray(cv2.resize(pixels, (spec.size, spec.size), interpolation=cv2.INTER_AREA), np.uint8)
+    scale = np.float32(1 / 255) / np.asarray(spec.std, np.float32)
+    shift = np.asarray(spec.mean, np.float32) / np.asarray(spec.std, np.float32)
+    return np.ascontiguousarray((pixels * scale - shift).transpose(2, 0, 1)[None], np.float32)
+
+
+def prepare_record(record: Record, spec: SignalSpec) -> Record:
+    """Return the record at the model's rate and free of baseline wander (Sangha et al. 2022, Methods)."""
+    return signal.remove_baseline(signal.resample(record, spec.fs), spec.baseline)
+
+
+def check_record(record: Record, spec: SignalSpec) -> None:
+    """Raise SignalError, naming what is wrong, when the record cannot be answered for."""
+    if missing := record.missing_leads():
+        names = ", ".join(missing)
+        raise SignalError(f"lead{'s' * (len(missing) > 1)} {names} not recorded: all twelve leads are needed")
+    if record.duration < spec.duration - 1 / record.fs:
+        raise SignalError(f"only {record.duration:.1f} s recorded: at least {spec.duration:g} s are needed")
+    flat = signal.flat_leads(record)
+    if flat.sum() > MAX_FLAT_LEADS:
+        names = ", ".join(lead for lead, off in zip(LEADS, flat, strict=True) if off)
+        raise SignalError(f"leads {names} are flat: check the electrodes and record again")
+
+
+def signal_windows(prepared: Record, spec: SignalSpec) -> Tensor:
+    """Return (n, 12, samples) windows of a prepared record, half overlapping; windows with too many gaps are left out.
+
+    Raises SignalError when none is left.
+    """
+    last = prepared.signal.shape[1] - spec.samples
+    count = 1 + max(0, round(2 * last / spec.samples))
+    starts = np.linspace(0, max(last, 0), count).round().astype(int)
+    windows = np.stack([prepared.signal[:, s : s + spec.samples] for s in starts])
+    missing = np.isnan(windows)
+    whole = missing.mean(axis=(1, 2)) <= MAX_MISSING
+    if not whole.any():
+        raise SignalError(f"too much of the signal is missing: {spec.duration:g} s in one piece are needed")
+    return np.asarray(np.where(missing, np.float32(0), windows)[whole])
+
+
+def signal_tensors(record: Record, spec: SignalSpec) -> dict[str, Tensor]:
+    """Return the network's inputs by name for one record. Raises SignalError when it cannot be answered for."""
+    check_record(record, spec)
+    windows = signal_windows(prepare_record(record, spec), spec)
+    if not spec.scalars:
+        return {"signal": windows}
+    return {"signal": windows, "scalars": np.tile(scalars(measure(record)), (len(windows), 1))}

@@ -1,0 +1,49 @@
+"""Files and bytes as they come in, with every way of not getting them as a FileError."""
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from ecglens.errors import FileError
+
+HEAD: Final = 4096  # bytes that tell one format from another
+MAX_BYTES: Final = 256 << 20
+
+
+def head(path: Path) -> bytes:
+    """The first bytes of a file. Raises FileError where it is missing, empty, no ordinary file or not permitted."""
+    return _read(path, HEAD)
+
+
+def content(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """All bytes of a file. Raises FileError as ``head`` does, and where it is longer than ``limit`` bytes."""
+    found = _read(path, limit + 1)
+    if len(found) > limit:
+        raise FileError(f"{path.name} is larger than {_size(limit)}: check the file, or give a smaller one")
+    return found
+
+
+def _read(path: Path, size: int) -> bytes:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise FileError(f"{path.name} is a folder: give the files in it")
+        if not stat.S_ISREG(mode):  # a pipe or a device might never end
+            raise FileError(f"{path.name} is no ordinary file: copy its content into one")
+        with path.open("rb") as file:
+            found = file.read(size)
+    except FileNotFoundError as error:
+        raise FileError(f"{path.name} does not exist: check the name and the folder") from error
+    except PermissionError as error:
+        raise FileError(f"{path.name} may not be read: ask for permission to read it") from error
+    except OSError as error:
+        raise FileError(f"{path.name} cannot be read ({error.strerror}): check the disk or copy it again") from error
+    except ValueError as error:  # a zero byte in the name
+        raise FileError("this file name is impossible: check the name") from error
+    if not found:
+        raise FileError(f"{path.name} is empty: copy it again")
+    return found
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MB" if count >= 1 << 20 else f"{count >> 10} kB"

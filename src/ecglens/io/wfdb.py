@@ -1,0 +1,393 @@
+"""WFDB records (PhysioNet): a text header ``.hea`` and the signal files it names.
+
+Facts are from the WFDB Applications Guide, header(5) and signal(5). Where that guide lets a reader assume a value
+that decides what the numbers mean (250 Hz, 200 units per mV), this reader refuses instead.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.errors import FileError, FormatError, SignalError
+from ecglens.io import source
+from ecglens.leads import LEADS, canonical
+from ecglens.record import Record, Signal
+
+Bytes = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.int32]
+
+MILLIVOLTS: Final = {"V": 1e3, "mV": 1.0, "mv": 1.0, "uV": 1e-3, "uv": 1e-3, "µV": 1e-3, "μV": 1e-3, "nV": 1e-6}
+MAX_HEADER: Final = 1 << 20  # bytes; a header of 10,000 segments has a quarter of that
+MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
+
+_INTEGER = r"[-+]?\d{1,15}"
+_NUMBER = r"[-+]?(?:\d{1,15}\.?\d{0,30}|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
+_RECORD = re.compile(
+    rf"(?P<name>[^\s/]+)(?:/(?P<segments>\d{{1,9}}))?\s+(?P<channels>\d{{1,9}})"
+    rf"(?:\s+(?P<fs>{_NUMBER})(?:/{_NUMBER}(?:\({_NUMBER}\))?)?(?:\s+(?P<length>\d{{1,15}})(?:\s.*)?)?)?\s*"
+)
+_CHANNEL = re.compile(
+    r"(?P<file>\S+)\s+(?P<format>\d{1,4})(?:x(?P<per_frame>[1-9]\d{0,5}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,12}))?"
+    rf"(?:\s+(?P<gain>{_NUMBER})(?:\((?P<baseline>{_INTEGER})\))?(?:/(?P<unit>\S+))?"
+    rf"(?:\s+{_INTEGER}(?:\s+(?P<zero>{_INTEGER})(?:\s+(?P<first>{_INTEGER})(?:\s+(?P<checksum>{_INTEGER})"
+    rf"(?:\s+{_INTEGER}(?:\s+(?P<name>.*\S))?)?)?)?)?)?)?\s*"
+)
+_SEGMENT = re.compile(r"(?P<name>\S+)\s+(?P<length>\d{1,15})\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One signal line of a header. ``gain`` is units per physical ``unit``, 0 where the header gives none."""
+
+    name: str
+    file: str
+    format: int
+    per_frame: int
+    skew: int
+    offset: int
+    gain: float
+    baseline: int
+    unit: str
+    first: int
+    checksum: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A parsed header: ``fs`` in frames per second, ``length`` in frames, each None where it is not given.
+
+    ``segments`` holds (record name, frames) pairs and is empty in an ordinary record. ``comments`` are the lines
+    that begin with ``#``, without it.
+    """
+
+    file: str
+    fs: float | None
+    length: int | None
+    channels: tuple[Channel, ...]
+    segments: tuple[tuple[str, int], ...]
+    comments: tuple[str, ...]
+
+
+def is_header(content: bytes) -> bool:
+    """Whether ``content`` begins like a WFDB header: a record line with a rate, then a signal or segment line.
+
+    Stricter than ``parse_header``, so that a table of numbers is not taken for one.
+    """
+    lines = [line.strip() for line in _text(content[: source.HEAD]).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    record = _RECORD.fullmatch(lines[0]) if len(lines) > 1 else None
+    if record is None or record["fs"] is None:
+        return False
+    if record["segments"]:
+        return bool(_SEGMENT.fullmatch(lines[1]))
+    channel = _CHANNEL.fullmatch(lines[1])
+    return channel is not None and int(channel["format"]) in (*_FORMATS, *_COMPRESSED)
+
+
+def header_of(path: Path) -> Path | None:
+    """Find the header that describes ``path``: itself, a record name plus ``.hea``, or a sibling naming that file.
+
+    Gives None where there is none; what cannot be looked at is left to the reader to complain of.
+    """
+    try:
+        if path.suffix == ".hea":
+            return path
+        if not path.name or path.is_dir():
+            return None
+        named, sibling = path.with_name(path.name + ".hea"), path.with_suffix(".hea")
+        if not path.exists():
+            return named if named.is_file() else None
+        if sibling.is_file() and path.name in _text(source.content(sibling, MAX_HEADER)).split():
+            return sibling
+        return path if is_header(source.head(path)) else None
+    except (OSError, FileError):
+        return None
+
+
+def read(path: Path) -> Record:
+    """Read a record by its header, one of its signal files, or its name without extension.
+
+    Invalid samples, and leads that are absent and do not follow from others, are NaN. Raises FileError where a file
+    is missing, shorter than the header says or unlike its checksum; FormatError for a header or storage format that
+    is not understood; SignalError for absent or unknown rate, gain, unit or lead names.
+    """
+    header_path = header_of(path)
+    if header_path is None:
+        raise FileError(f"{path.name} has no WFDB header beside it: put {path.stem}.hea in the same folder")
+    header = load_header(header_path)
+    if header.segments:
+        leads, fs = _read_segments(header, header_path.parent)
+    else:
+        leads, fs = _read_leads(header, header_path.parent)
+    return Record.from_leads(leads, fs)
+
+
+def comments(path: Path) -> dict[str, str]:
+    """Give the ``# key: value`` comments of a header, such as Age, Sex and Dx in the PhysioNet Challenge data."""
+    pairs = (line.partition(":") for line in load_header(path).comments)
+    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
+
+
+def load_header(path: Path) -> Header:
+    """Read and parse a ``.hea`` file. Raises FileError where it cannot be read, FormatError where it is no header."""
+    return parse_header(source.content(path, MAX_HEADER), path.name)
+
+
+def parse_header(content: bytes, file: str) -> Header:
+    """Parse the bytes of a header; ``file`` names it in errors. Raises FormatError."""
+    lines = [line.strip() for line in _text(content).splitlines() if line.strip()]
+    remarks = tuple(line[1:].strip() for line in lines if line.startswith("#"))
+    body = [line for line in lines if not line.startswith("#")]
+    record = _RECORD.fullmatch(body[0]) if body else None
+    if record is None:
+        raise FormatError(f"{file} is no WFDB header: its first line must give record name, channels and rate")
+    parts = int(record["segments"] or 0)
+    count = parts or int(record["channels"])
+    if len(body) - 1 < count or not count:
+        raise FormatError(f"{file} describes {len(body) - 1} of {count} signals: the header is cut off; copy it again")
+    body = body[1 : count + 1]
+    return Header(
+        file,
+        float(record["fs"]) if record["fs"] else None,
+        int(record["length"] or 0) or None,
+        () if parts else tuple(_parse_channel(line, file) for line in body),
+        tuple(_parse_segment(line, file) for line in body) if parts else (),
+        remarks,
+    )
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _parse_channel(line: str, file: str) -> Channel:
+    field = _CHANNEL.fullmatch(line)
+    if field is None:
+        raise FormatError(f"{file} has a signal line that is no WFDB ({line[:60]!r}): correct the header")
+    zero = int(field["zero"] or 0)
+    return Channel(
+        name=field["name"] or "",
+        file=_plain_name(field["file"], file),
+        format=int(field["format"]),
+        per_frame=int(field["per_frame"] or 1),
+        skew=int(field["skew"] or 0),
+        offset=int(field["offset"] or 0),
+        gain=float(field["gain"] or 0),
+        baseline=int(field["baseline"]) if field["baseline"] else zero,
+        unit=field["unit"] or "mV",
+        first=int(field["first"]) if field["first"] else zero,
+        checksum=int(field["checksum"]) if field["checksum"] else None,
+    )
+
+
+def _parse_segment(line: str, file: str) -> tuple[str, int]:
+    field = _SEGMENT.fullmatch(line)
+    if field is None:
+        raise FormatError(f"{file} has a segment line that is no WFDB ({line[:60]!r}): correct the header")
+    return _plain_name(field["name"], file), int(field["length"])
+
+
+def _plain_name(name: str, file: str) -> str:
+    # A header may come from a stranger: it must not make us open files outside its own folder.
+    if re.search(r"[/\\:]", name) or not name.isprintable() or name in (".", ".."):
+        raise FormatError(f"{file} points outside its own folder ({name!r}): keep a record's files in one folder")
+    return name
+
+
+def _read_segments(header: Header, folder: Path) -> tuple[dict[str, Signal], float]:
+    """Join the segments of a record by lead name; what a segment lacks is NaN (fixed and variable layout alike)."""
+    total = sum(length for _, length in header.segments)
+    if total == 0 or total * len(LEADS) > MAX_SAMPLES:
+        raise SignalError(f"{header.file} has {total} samples: give a record of seconds to two hours")
+    fs = _rate(header)
+    joined: dict[str, Signal] = {}
+    at = 0
+    for name, length in header.segments:
+        if name != "~" and length:
+            segment = load_header(folder / f"{name}.hea")
+            if segment.segments:
+                raise FormatError(f"{header.file} nests records ({name}): a segment must be an ordinary record")
+            leads, own_fs = _read_leads(segment, folder)
+            for lead, samples in leads.items():
+                if own_fs != fs or len(samples) != length:
+                    raise FormatError(f"{segment.file} has not the rate and length {header.file} says: copy it again")
+                joined.setdefault(lead, np.full(total, np.nan, np.float32))[at : at + length] = samples
+        at += length
+    if not joined:
+        raise SignalError(f"{header.file} holds no recorded segment: choose another record")
+    return joined, fs
+
+
+def _read_leads(header: Header, folder: Path) -> tuple[dict[str, Signal], float]:
+    """Read the standard leads of an ordinary record: millivolts by lead name, and their rate in Hz."""
+    fs = _rate(header)
+    wanted = _standard_leads(header)
+    per_frame = {channel.per_frame for channel in wanted.values()}
+    if len(per_frame) != 1:
+        raise FormatError(f"{header.file} has leads of different sampling rates: resample them to one rate first")
+    leads: dict[str, Signal] = {}
+    for name, group in groupby(header.channels, key=lambda channel: channel.file):
+        channels = list(group)
+        kept = {lead: channel for lead, channel in wanted.items() if any(channel is c for c in channels)}
+        if kept:
+            columns = _read_file(folder / name, channels, header)
+            leads |= {lead: _millivolts(columns[channels.index(c)], c, lead, header) for lead, c in kept.items()}
+    return leads, fs * per_frame.pop()
+
+
+def _rate(header: Header) -> float:
+    if header.fs is None:
+        raise SignalError(f"{header.file} gives no sampling rate: add it to the first line of the header")
+    if not 0 < header.fs < np.inf:
+        raise SignalError(f"{header.file} gives a sampling rate of {header.fs:g} Hz: correct the header")
+    return header.fs
+
+
+def _standard_leads(header: Header) -> dict[str, Channel]:
+    """Choose the channels that are standard leads. Others are passed over only where all twelve are there."""
+    wanted: dict[str, Channel] = {}
+    others: list[str] = []
+    for channel in header.channels:
+        lead = canonical(channel.name)
+        if lead is None:
+            others.append(repr(channel.name))
+        elif lead in wanted:
+            raise SignalError(f"{header.file} gives lead {lead} twice: keep one of them")
+        else:
+            wanted[lead] = channel
+    if others and len(wanted) < len(LEADS):
+        named = ", ".join(others[:12])
+        raise SignalError(
+            f"{header.file} has channels that are no standard lead ({named}) and not all twelve: "
+            f"name the leads {', '.join(LEADS)}"
+        )
+    return wanted
+
+
+def _read_file(path: Path, channels: Sequence[Channel], header: Header) -> list[Samples]:
+    """Read one signal file: the samples of each of its channels, not yet calibrated or deskewed."""
+    coding = _FORMATS.get(channels[0].format)
+    if coding is None or len({(channel.format, channel.offset) for channel in channels}) != 1:
+        formats = ", ".join(sorted({str(channel.format) for channel in channels}))
+        raise FormatError(f"{path.name} is stored in WFDB format {formats}, which is not read: convert it to format 16")
+    frame = sum(channel.per_frame for channel in channels)
+    raw = _read_bytes(path, channels[0].offset)
+    frames = coding.capacity(len(raw)) // frame if header.length is None else header.length
+    if frame * frames > MAX_SAMPLES:
+        raise SignalError(f"{path.name} is too long to read at once: cut out the two hours that matter")
+    if not frames or len(raw) < coding.size(frame * frames):
+        wanted = f"{coding.size(frame * frames)} bytes of samples, not {len(raw)}" if frames else "samples"
+        raise FileError(f"{path.name} is cut off ({header.file} promises {wanted}): copy it again")
+    table = coding.decode(raw[: coding.size(frame * frames)], frame * frames).reshape(frames, frame)
+    ends = np.cumsum([channel.per_frame for channel in channels])[:-1]
+    return [part.reshape(-1) for part in np.split(table, ends, axis=1)]
+
+
+def _read_bytes(path: Path, offset: int) -> Bytes:
+    if not path.is_file():
+        raise FileError(f"{path.name} is missing: put the signal file beside its header")
+    return np.frombuffer(source.content(path), np.uint8)[offset:]
+
+
+def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -> Signal:
+    """Check, calibrate and deskew the stored samples of one lead; invalid samples become NaN."""
+    if channel.gain == 0 or not np.isfinite(channel.gain):
+        raise SignalError(f"{header.file} gives no gain for lead {lead}: add its units per mV to the header")
+    if channel.unit not in MILLIVOLTS:
+        raise SignalError(f"{header.file} gives lead {lead} in {channel.unit!r}: it must be in V, mV, uV or nV")
+    coding = _FORMATS[channel.format]
+    values: npt.NDArray[np.integer] = samples
+    if channel.format == 8:  # first differences
+        values = channel.first + np.cumsum(samples, dtype=np.int64)
+    if channel.checksum is not None and (int(values.sum(dtype=np.int64)) - channel.checksum) % 65536:
+        raise FileError(
+            f"{channel.file} does not match the checksum of lead {lead} in {header.file}: "
+            "it was damaged or changed; copy it again"
+        )
+    with np.errstate(over="ignore"):  # a preposterous gain gives infinity, which Record refuses
+        signal = ((values - float(channel.baseline)) * (MILLIVOLTS[channel.unit] / channel.gain)).astype(np.float32)
+    if coding.invalid is not None:
+        signal[values == coding.invalid] = np.nan
+    if channel.skew:
+        # The guide's skew: this signal's samples lag the others' by that many frames in the file.
+        shift = min(channel.skew * channel.per_frame, len(signal))
+        signal = np.concatenate([signal[shift:], np.full(shift, np.nan, np.float32)])
+    return signal
+
+
+def _decode_words(dtype: str, zero: int = 0) -> Callable[[Bytes, int], Samples]:
+    def decode(raw: Bytes, count: int) -> Samples:
+        return raw.view(dtype)[:count].astype(np.int32) - np.int32(zero)
+
+    return decode
+
+
+def _decode_24(raw: Bytes, count: int) -> Samples:
+    parts = raw.reshape(-1, 3).astype(np.int32)
+    return _signed(parts[:, 0] | parts[:, 1] << 8 | parts[:, 2] << 16, 24)[:count]
+
+
+def _decode_212(raw: Bytes, count: int) -> Samples:
+    low, shared, high = _blocks(raw, 3).T.astype(np.int32)
+    return _signed(np.stack([low | (shared & 0x0F) << 8, high | (shared & 0xF0) << 4], axis=1), 12)[:count]
+
+
+def _decode_310(raw: Bytes, count: int) -> Samples:
+    one, two = _blocks(raw, 4).view("<u2").T.astype(np.int32)
+    third = one >> 11 | two >> 11 << 5
+    return _signed(np.stack([one >> 1 & 0x3FF, two >> 1 & 0x3FF, third], axis=1), 10)[:count]
+
+
+def _decode_311(raw: Bytes, count: int) -> Samples:
+    word = _blocks(raw, 4).view("<u4")[:, 0].astype(np.int64)
+    return _signed(np.stack([word & 0x3FF, word >> 10 & 0x3FF, word >> 20 & 0x3FF], axis=1), 10)[:count]
+
+
+def _blocks(raw: Bytes, width: int) -> Bytes:
+    return np.pad(raw, (0, -len(raw) % width)).reshape(-1, width)
+
+
+def _signed(values: npt.NDArray[np.integer], bits: int) -> Samples:
+    half = 1 << (bits - 1)
+    return ((values.reshape(-1) ^ half) - half).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coding:
+    """How a format stores samples: ``tails[r]`` bytes hold r samples, and the last of them a whole block."""
+
+    tails: tuple[int, ...]
+    decode: Callable[[Bytes, int], Samples]
+    invalid: int | None
+
+    def size(self, samples: int) -> int:
+        blocks, rest = divmod(samples, len(self.tails) - 1)
+        return blocks * self.tails[-1] + self.tails[rest]
+
+    def capacity(self, size: int) -> int:
+        blocks, rest = divmod(size, self.tails[-1])
+        return blocks * (len(self.tails) - 1) + max(n for n, tail in enumerate(self.tails) if tail <= rest)
+
+
+_COMPRESSED: Final = (508, 516, 524)  # FLAC
+_FORMATS: Final = {
+    8: _Coding((0, 1), _decode_words("i1"), None),
+    16: _Coding((0, 2), _decode_words("<i2"), -(1 << 15)),
+    24: _Coding((0, 3), _decode_24, -(1 << 23)),
+    32: _Coding((0, 4), _decode_words("<i4"), -(1 << 31)),
+    61: _Coding((0, 2), _decode_words(">i2"), -(1 << 15)),
+    80: _Coding((0, 1), _decode_words("u1", 1 << 7), -(1 << 7)),
+    160: _Coding((0, 2), _decode_words("<u2", 1 << 15), -(1 << 15)),
+    212: _Coding((0, 2, 3), _decode_212, -(1 << 11)),
+    310: _Coding((0, 2, 4, 4), _decode_310, -(1 << 9)),
+    311: _Coding((0, 2, 3, 4), _decode_311, -(1 << 9)),
+}

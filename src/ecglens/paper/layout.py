@@ -1,0 +1,119 @@
+"""Where each lead is on the paper: layouts as data, checked when loaded.
+
+A layout is a grid of leads in columns of equal time, with rhythm strips below it. Printers run the columns on in
+time: column k shows what follows column k - 1, while a strip shows the whole stretch.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ecglens.leads import LEADS
+from ecglens.paper.catalogue import Catalogue
+
+# The four layouts the picture model of Sangha et al. 2022 is trained on.
+PAPER_LAYOUTS: Final = ("3x4+1", "3x4+1-shuffled", "6x2", "6x2-shuffled")
+
+# A record may lack this much (s) of a layout's time and still count as long enough for it: devices cut corners.
+_SLACK: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One lead's place: ``row`` from the top, ``left`` s of paper from the first column, the stretch shown (s)."""
+
+    lead: str
+    row: int
+    left: float
+    start: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Blank paper around the rows, mm."""
+
+    top: float = 15.0
+    right: float = 10.0
+    bottom: float = 15.0
+    left: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A page's arrangement: ``rows`` of leads, ``seconds`` of each column, ``rhythm`` strips below, sizes in mm.
+
+    Raises ValueError naming the field when a lead is unknown, repeated or absent, or a size is impossible.
+    """
+
+    name: str
+    rows: tuple[tuple[str, ...], ...]
+    rhythm: tuple[str, ...] = ()
+    seconds: float = 2.5
+    row_height: float = 25.0
+    margin: Margin = Margin()
+
+    def __post_init__(self) -> None:
+        _check_rows(self.rows)
+        if unknown := [lead for lead in self.rhythm if lead not in LEADS]:
+            raise ValueError(f"rhythm: {unknown[0]!r} is no lead; choose from {', '.join(LEADS)}")
+        for key in ("seconds", "row_height"):
+            if not 0 < getattr(self, key) < float("inf"):
+                raise ValueError(f"{key}: {getattr(self, key):g} is no size; give a positive number")
+
+    @property
+    def duration(self) -> float:
+        """Seconds of paper from the first column's left edge to the last one's right edge."""
+        return self.seconds * len(self.rows[0])
+
+    @property
+    def height(self) -> float:
+        """Height of the sheet, mm."""
+        return self.margin.top + self.row_height * (len(self.rows) + len(self.rhythm)) + self.margin.bottom
+
+    def width(self, speed: float) -> float:
+        """Width of the sheet in mm at a paper ``speed`` in mm/s."""
+        return self.margin.left + speed * self.duration + self.margin.right
+
+    def baseline(self, row: int) -> float:
+        """Distance of a row's 0 mV from the top of the sheet, mm."""
+        return self.margin.top + self.row_height * (row + 0.5)
+
+    def panels(self, available: float) -> tuple[Panel, ...]:
+        """Return every panel, given ``available`` s of signal from the page's start.
+
+        With enough signal the columns follow each other in time; with less, all columns show the same time.
+        """
+        consecutive = available >= self.duration - _SLACK
+        lefts = [column * self.seconds for column in range(len(self.rows[0]))]
+        grid = [
+            Panel(lead, row, left, left if consecutive else 0.0, self.seconds)
+            for row, leads in enumerate(self.rows)
+            for lead, left in zip(leads, lefts, strict=True)
+        ]
+        strips = [Panel(lead, len(self.rows) + i, 0.0, 0.0, self.duration) for i, lead in enumerate(self.rhythm)]
+        return (*grid, *strips)
+
+
+_LAYOUTS: Final = Catalogue(Path(__file__).parent / "layouts", Layout)
+
+
+def layouts() -> tuple[str, ...]:
+    """Names of the layouts that come with ecglens."""
+    return _LAYOUTS.names()
+
+
+def load_layout(wanted: str | Path) -> Layout:
+    """Return a layout by name or from a TOML file. Raises UsageError (unknown name) or ConfigError (wrong file)."""
+    return _LAYOUTS.find(wanted)
+
+
+def _check_rows(rows: tuple[tuple[str, ...], ...]) -> None:
+    if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
+        raise ValueError("rows: every row needs the same number of leads, at least one")
+    counts = Counter(lead for row in rows for lead in row)
+    if unknown := [lead for lead in counts if lead not in LEADS]:
+        raise ValueError(f"rows: {unknown[0]!r} is no lead; choose from {', '.join(LEADS)}")
+    if wrong := [lead for lead in LEADS if counts[lead] != 1]:
+        raise ValueError(f"rows: lead {wrong[0]} is there {counts[wrong[0]]} times; show each lead exactly once")

@@ -1,0 +1,96 @@
+"""Models at work: ONNX Runtime sessions, and the cards that say what the model is, takes and means."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.errors import ModelError
+from ecglens.inputs import ImageSpec, SignalSpec
+
+Array = npt.NDArray[np.float32]
+
+WEIGHTS: Final = Path(__file__).parent / "weights"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a model is: its name, its version, its input, and how its logits become probabilities and calls.
+
+    ``calibration`` gives slope and offset by label, ``thresholds`` the probability from which a label is positive.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    labels: tuple[str, ...]
+    spec: ImageSpec | SignalSpec
+    calibration: Mapping[str, tuple[float, float]]
+    thresholds: Mapping[str, float]
+
+    def probabilities(self, logits: Array) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities of logits (..., labels)."""
+        slope, offset = np.array([self.calibration[key] for key in self.labels]).T
+        return np.asarray(1 / (1 + np.exp(-(logits * slope + offset))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A card and the session that runs its graph."""
+
+    card: Card
+    session: Any
+
+    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Return ``logits`` (n, labels) and ``maps`` (n, labels, positions...)."""
+        logits, maps = self.session.run(["logits", "maps"], dict(inputs))
+        return logits, maps
+
+
+def load_model(path: Path) -> Model:
+    """Load an ONNX file and the card beside it (``.json``), each file once a process and version.
+
+    Raises ModelError when either is missing, damaged, or not made for the other.
+    """
+    try:
+        return _load(path.resolve(), path.stat().st_mtime_ns)
+    except OSError as error:
+        raise ModelError(f"the model {path.name} is missing: train one, or install ecglens again") from error
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, modified: int) -> Model:
+    graph = path.read_bytes()
+    card = _read_card(path.with_suffix(".json"))
+    if hashlib.sha256(graph).hexdigest() != card.sha256:
+        raise ModelError(f"the model {path.name} is damaged or not the one of its card: install or export it again")
+    import onnxruntime  # a tenth of a second that `--help` need not wait for
+
+    try:
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(f"the model {path.name} cannot be run: {error}; export it again") from error
+    return Model(card, session)
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        spec = ImageSpec(**values["spec"]) if values["kind"] == "image" else SignalSpec(**values["spec"])
+        return Card(
+            name=values["name"],
+            version=values["version"],
+            sha256=values["sha256"],
+            labels=tuple(values["labels"]),
+            spec=spec,
+            calibration={key: tuple(values["calibration"][key]) for key in values["labels"]},
+            thresholds={key: float(values["thresholds"][key]) for key in values["labels"]},
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"the model card {path.name} is damaged ({error!r}): export the model again") from error

@@ -1,0 +1,92 @@
+"""Signals made ready: resampled, freed of baseline wander, cut to a window. NaN (not recorded) stays NaN.
+
+Written on numpy and bottleneck alone: importing scipy.signal takes seconds cold and weighs more than all models.
+"""
+
+from fractions import Fraction
+from functools import lru_cache
+
+import bottleneck
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.record import Record, Signal
+
+_ZERO_CROSSINGS = 12  # of the windowed sinc, each side: flat to 0.1 % up to 80 % of the Nyquist rate
+
+
+def resample(record: Record, fs: float) -> Record:
+    """Return the record at ``fs`` Hz: band-limited interpolation with a Kaiser-windowed sinc.
+
+    Samples whose nearest original sample is NaN are NaN. Beat times in ``truth`` are in seconds and stay true.
+    """
+    ratio = Fraction(fs / record.fs).limit_denominator(1000)
+    if ratio == 1:
+        return record
+    length = int(record.signal.shape[1] * ratio)
+    gaps = np.isnan(record.signal)
+    filled = fill_gaps(record.signal) if gaps.any() else record.signal
+    weights, reach = _kernel(ratio.numerator, ratio.denominator)
+    centre, phase = np.divmod(np.arange(length) * ratio.denominator, ratio.numerator)
+    padded = np.pad(filled, ((0, 0), (reach, reach + 1)), mode="reflect", reflect_type="odd")
+    out = np.empty((filled.shape[0], length), np.float32)
+    for p in range(ratio.numerator):  # every output sample of one phase uses the same weights
+        taps = centre[phase == p, None] + np.arange(2 * reach + 2)
+        out[:, phase == p] = padded[:, taps] @ weights[p]
+    if gaps.any():
+        nearest = np.minimum(np.rint(np.arange(length) / float(ratio)).astype(int), gaps.shape[1] - 1)
+        out[gaps[:, nearest]] = np.nan
+    return Record(out, fs, record.truth)
+
+
+@lru_cache(maxsize=16)
+def _kernel(up: int, down: int) -> tuple[Signal, int]:
+    """Weights (up, 2 * reach + 2) of the interpolating filter for each output phase, and its reach in samples."""
+    cutoff = min(1.0, up / down)
+    reach = int(np.ceil(_ZERO_CROSSINGS / cutoff))
+    distance = np.arange(-reach, reach + 2) - np.arange(up)[:, None] / up
+    window = np.i0(6.0 * np.sqrt(np.clip(1 - (distance * cutoff / _ZERO_CROSSINGS) ** 2, 0, None))) / np.i0(6.0)
+    weights = cutoff * np.sinc(cutoff * distance) * window * (np.abs(distance) * cutoff <= _ZERO_CROSSINGS)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32), reach
+
+
+def fill_gaps(signal: Signal) -> Signal:
+    """Return (L, T) mV with NaN replaced by a straight line between the neighbours; a lead of only NaN becomes 0."""
+    out = signal.copy()
+    at = np.arange(signal.shape[1])
+    for row in out:
+        gap = np.isnan(row)
+        if gap.all():
+            row[:] = 0
+        elif gap.any():
+            row[gap] = np.interp(at[gap], at[~gap], row[~gap])
+    return out
+
+
+def remove_baseline(record: Record, window: float = 1.0) -> Record:
+    """Subtract a running median of ``window`` seconds from each lead (Sangha et al. 2022, Methods)."""
+    if window <= 0:
+        return record
+    half = int(window * record.fs) // 2
+    padded = np.pad(
+        record.signal, ((0, 0), (half, half)), constant_values=np.nan
+    )  # NaN: the window shrinks at the ends
+    median = bottleneck.move_median(padded, 2 * half + 1, min_count=1, axis=1)[:, 2 * half :]
+    return Record((record.signal - median).astype(np.float32), record.fs, record.truth)
+
+
+def crop(record: Record, start: float, duration: float) -> Record:
+    """Return ``duration`` seconds from ``start``; samples outside the record are NaN (``truth`` is dropped)."""
+    first, length = round(start * record.fs), round(duration * record.fs)
+    out = np.full((record.signal.shape[0], length), np.nan, np.float32)
+    begin, end = max(first, 0), min(first + length, record.signal.shape[1])
+    if begin < end:
+        out[:, begin - first : end - first] = record.signal[:, begin:end]
+    return Record(out, record.fs)
+
+
+def flat_leads(record: Record) -> npt.NDArray[np.bool_]:
+    """Say for each lead (12,) whether it was recorded but carries nothing: under 10 uV from end to end."""
+    with np.errstate(invalid="ignore"):
+        span = np.fmax.reduce(record.signal, axis=1) - np.fmin.reduce(record.signal, axis=1)
+    return np.asarray(span < 0.01)

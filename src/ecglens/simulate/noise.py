@@ -1,0 +1,98 @@
+"""What the recording adds: baseline wander, mains hum, muscle, electrode noise, movement.
+
+Noise arises at the nine electrodes and reaches the leads through the lead definitions, so neighbouring leads share it
+and the limb-lead identities hold. Kinds and spectra: Sörnmo & Laguna, Bioelectrical Signal Processing in Cardiac and
+Neurological Applications (2005), ch. 7; Moody, Muldrow & Mark, Computers in Cardiology 11:381 (1984).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.simulate.rhythm import Breathing, Floats
+
+Singles = npt.NDArray[np.float32]
+
+# Leads I, II, V1..V6 (rows) from electrodes RA, LA, LL, V1..V6 (columns); Wilson's terminal is the mean of the limbs.
+ELECTRODES = np.zeros((8, 9))
+ELECTRODES[0, :3] = -1, 1, 0
+ELECTRODES[1, :3] = -1, 0, 1
+ELECTRODES[2:, :3] = -1 / 3
+ELECTRODES[2:, 3:] = np.eye(6)
+
+# Median level of each kind at one electrode in mV RMS, and its log-normal spread between recordings.
+_WANDER, _ELECTRODE, _MUSCLE, _MAINS, _WHITE = 0.030, 0.007, 0.004, 0.002, 0.002
+_SPREAD = 0.6
+
+_PHASORS = np.exp(2j * np.pi * np.arange(256) / 256).astype(np.complex64)
+
+
+def draw_noise(samples: int, fs: float, level: float, breathing: Breathing, rng: np.random.Generator) -> Floats:
+    """Return noise in mV for leads I, II, V1..V6, shape (8, samples).
+
+    ``level`` 1 is a routine resting ECG; amplitudes are proportional to it.
+    """
+    kind = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
+    time = np.arange(samples) / fs
+    noise = _slow(samples, fs, kind[0], kind[1], rng)
+    noise = noise + kind[0] * rng.uniform(0, 1, (9, 1)) * breathing.at(time - rng.uniform(0, 1))
+    noise += _muscle(samples, fs, kind[2], level * _WHITE, rng)
+    noise += _mains(time, fs, kind[3], rng)
+    if rng.random() < 0.15:
+        _move(noise, time, level * rng.uniform(0.05, 0.3), rng)
+    return np.asarray(ELECTRODES @ noise)
+
+
+def _shaped(samples: int, amplitude: Floats, rng: np.random.Generator) -> Singles:
+    """Noise at nine electrodes whose RMS in each of the first frequency bins is ``amplitude`` (bins,).
+
+    Sinusoids of random phase, which in such numbers add up to Gaussian noise (Rice, Bell Syst Tech J 23:282, 1944).
+    """
+    phases = _PHASORS[rng.integers(0, 256, (9, amplitude.size), np.uint8)]
+    spectrum = np.zeros((9, samples // 2 + 1), np.complex64)
+    spectrum[:, : amplitude.size] = phases * (amplitude * samples / np.sqrt(2)).astype(np.float32)
+    return np.fft.irfft(spectrum, samples, axis=1).astype(np.float32, copy=False)
+
+
+def _slow(samples: int, fs: float, wander: float, electrode: float, rng: np.random.Generator) -> Singles:
+    """Wander below 0.7 Hz, and the 1/f noise of the contact between skin and electrode up to some 15 Hz."""
+    f = np.fft.rfftfreq(samples, 1 / fs)
+    f = f[: np.searchsorted(f, 50)]
+    drift = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
+    contact = np.where(f > 0.5, np.exp(-f / 15) / np.maximum(f, 0.5), 0)
+    power = wander**2 * _unit(drift) + electrode**2 * _unit(contact)
+    return _shaped(samples, np.sqrt(power), rng)
+
+
+def _muscle(samples: int, fs: float, rms: float, white: float, rng: np.random.Generator) -> Singles:
+    """20-150 Hz, stronger at the limbs, waxing and waning over seconds; with it the amplifiers' white noise."""
+    f = np.fft.rfftfreq(samples, 1 / fs)
+    shape = (f / 30) ** 2 / (1 + (f / 30) ** 2) * np.exp(-((f / 130) ** 2))
+    steady = _shaped(samples, np.sqrt(rms**2 * _unit(shape) + white**2 * _unit(np.sign(f))), rng)
+    envelope = np.interp(np.linspace(0, 7, samples), np.arange(8), rng.lognormal(0, 0.4, 8))
+    place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
+    return np.asarray(steady * (place * envelope).astype(np.float32))
+
+
+def _unit(shape: Floats) -> Floats:
+    """Scale a power spectrum to the sum 1; one without power stays empty."""
+    total = shape.sum()
+    return np.asarray(shape / total) if total > 0 else shape
+
+
+def _mains(time: Floats, fs: float, rms: float, rng: np.random.Generator) -> Floats:
+    """Hum of 50 or 60 Hz with its third harmonic, unequal at the electrodes; none where the rate cannot hold it."""
+    hum = 2 * np.pi * rng.choice([50.0, 60.0])
+    gain = rms * np.sqrt(2) * rng.lognormal(0, 0.5, (9, 1))
+    phase = rng.uniform(0, 2 * np.pi)
+    wave = np.zeros_like(time)
+    for harmonic, part in ((1, 1.0), (3, 0.15)):
+        if harmonic * hum < np.pi * fs:
+            wave += part * np.sin(harmonic * hum * time + harmonic * phase)
+    return np.asarray(gain * wave)
+
+
+def _move(noise: Floats, time: Floats, size: float, rng: np.random.Generator) -> None:
+    """Shift one electrode suddenly; the amplifier's high-pass lets it creep back over about a second."""
+    since = time - rng.uniform(0, time[-1])
+    jump = np.where(since > 0, np.exp(-np.maximum(since, 0) / rng.uniform(0.3, 1.5)), 0)
+    noise[rng.integers(9)] += size * rng.choice([-1, 1]) * jump * -np.expm1(-np.maximum(since, 0) / 0.05)

@@ -1,0 +1,526 @@
+"""Training: one loop for both networks, from a dataset folder and a recipe to a model folder.
+
+Every batch follows from the recipe's seed, the epoch and the exam, and a checkpoint holds all that changes, so that a
+run killed at any moment goes on to the same result (on the same kind of machine and number of threads).
+"""
+
+import json
+import logging
+import os
+import resource
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ecglens import metrics
+from ecglens.datasets.index import Dataset as Exams
+from ecglens.datasets.index import open_dataset
+from ecglens.errors import UnreadableError, UsageError
+from ecglens.inputs import ImageSpec, SignalSpec, check_record, image_tensor, prepare_record, signal_windows
+from ecglens.intervals import measure, scalars
+from ecglens.labels import DIAGNOSES, KEYS
+from ecglens.models.checkpoint import Spec, build_network, load_weights, replace_file, save_trained
+from ecglens.models.inception import InceptionNet
+from ecglens.paper import random_page
+from ecglens.record import Record
+from ecglens.signal import crop
+
+log = logging.getLogger(__name__)
+Array = npt.NDArray[np.float32]
+
+CHECKPOINT_SECONDS = 120.0
+GAIN_SD = 0.1  # of the log amplitude: amplifiers and bodies differ, the diagnosis does not
+NOISE_MV = 0.02
+PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; the others the whole record
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of training: ``part`` says what learns.
+
+    ``head``: the classifier alone; ``base``: everything but batch norm; ``all``: everything.
+    The rate rises linearly for the first 5 % of the steps and falls as a cosine to 1 % of ``lr``.
+    """
+
+    epochs: int
+    lr: float
+    part: Literal["head", "base", "all"] = "all"
+    size: int = 300
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.lr <= 0 or self.size < 32:
+            raise ValueError("a stage needs epochs >= 1, lr > 0 and size >= 32")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything a training run depends on besides the data; a TOML file of the same keys holds one."""
+
+    stages: tuple[Stage, ...]
+    batch_size: int = 64
+    weight_decay: float = 0.01
+    balance: float = 0.999  # beta of the class-balanced loss (Cui et al., CVPR 2019); 0 weighs all alike
+    average: float = 0.999  # decay of the running mean of the weights that is scored and kept
+    scalars: bool = False
+    seed: int = 1
+    train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    valid_folds: tuple[int, ...] = (9,)
+
+
+PAPER_IMAGE = Recipe(stages=(Stage(2, 5e-3, "head"), Stage(5, 1e-4, "base")))
+PAPER_SIGNAL = Recipe(stages=(Stage(16, 3e-3),))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """Prepared records end to end; record i is ``samples[bounds[i] : bounds[i + 1]]``.
+
+    ``samples`` is (total, 12) float16 mV at ``fs`` Hz, ``bounds`` (n + 1,), ``scalars`` (n, 8) and ``labels`` (n, 7).
+    """
+
+    samples: npt.NDArray[np.float16]
+    bounds: npt.NDArray[np.int64]
+    scalars: Array
+    labels: Array
+    fs: float
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def record(self, i: int) -> Record:
+        """Return prepared record ``i``."""
+        return Record(np.ascontiguousarray(self.samples[self.bounds[i] : self.bounds[i + 1]].T, np.float32), self.fs)
+
+
+def train(
+    kind: Literal["image", "signal"],
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    *,
+    init: str = "none",
+    device: str = "auto",
+    workers: int | None = None,
+) -> None:
+    """Train on the exams below ``data`` and leave ``model.safetensors``, ``model.json`` and ``log.jsonl`` in ``out``.
+
+    ``init`` is ``imagenet`` (image only), ``none`` or a safetensors file. A run found in ``out`` is carried on.
+    Raises UsageError when ``out`` holds another run, ModelError when ``init`` cannot be loaded.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    spec: Spec = ImageSpec(size=recipe.stages[-1].size) if kind == "image" else SignalSpec(scalars=recipe.scalars)
+    exams = open_dataset(data)
+    measured = kind == "signal" and recipe.scalars
+    parts = exams.split(recipe.train_folds, recipe.valid_folds)
+    train_store, valid_store = (
+        prepare_store(exams, part, out / name, measured, max(workers, 1))
+        for name, part in zip(("train", "valid"), parts, strict=True)
+    )
+    torch.manual_seed(recipe.seed)
+    network = build_network(spec, imagenet=kind == "image" and init == "imagenet")
+    if init not in ("imagenet", "none"):
+        load_weights(network, Path(init))
+    elif init == "imagenet" and kind == "signal":
+        raise UsageError("there are no ImageNet weights for signals: use --init none")
+    if isinstance(network, InceptionNet) and recipe.scalars:
+        network.scalar_mean.copy_(torch.from_numpy(np.nanmean(train_store.scalars, axis=0)))
+        network.scalar_std.copy_(torch.from_numpy(np.nanstd(train_store.scalars, axis=0)))
+    Run(network.to(where), spec, recipe, train_store, valid_store, out, where, workers, init).go()
+
+
+def prepare_store(exams: Exams, chosen: npt.NDArray[np.intp], path: Path, measured: bool, workers: int) -> Store:
+    """Prepare the ``chosen`` exams once, in parallel, and keep them as ``path.npy`` and ``path.npz`` beside the run.
+
+    With ``measured`` the eight scalars of each are kept too. Exams that cannot be used are left out and counted.
+    """
+    spec = SignalSpec()
+    samples_path, rest_path = path.with_suffix(".npy"), path.with_suffix(".npz")
+    if not rest_path.exists():
+        with ProcessPoolExecutor(workers) as pool:
+            prepare = partial(_prepared, exams, spec, measured)
+            found = list(_progress(pool.map(prepare, chosen, chunksize=32), len(chosen), f"preparing {path.name}"))
+        kept = [(i, *pair) for i, pair in zip(chosen, found, strict=True) if pair is not None]
+        if len(kept) < len(chosen):
+            log.warning(
+                "%d of %d exams left out: leads missing, flat or too short", len(chosen) - len(kept), len(chosen)
+            )
+        samples = np.concatenate([samples for _, samples, _ in kept])
+        rest = {
+            "bounds": np.cumsum([0] + [len(samples) for _, samples, _ in kept]),
+            "scalars": np.stack([values for _, _, values in kept]),
+            "labels": exams.labels[[i for i, _, _ in kept]],
+        }
+        replace_file(samples_path, partial(_save, samples))
+        replace_file(rest_path, partial(_save, rest))
+    rest = dict(np.load(rest_path))
+    return Store(np.load(samples_path, mmap_mode="r"), rest["bounds"], rest["scalars"], rest["labels"], spec.fs)
+
+
+def _prepared(exams: Exams, spec: SignalSpec, measured: bool, i: int) -> tuple[npt.NDArray[np.float16], Array] | None:
+    try:
+        record = exams.read(i)
+        check_record(record, spec)
+    except UnreadableError as error:
+        log.info("exam %s left out: %s", exams.exams[i].id, error)
+        return None
+    values = scalars(measure(record)) if measured else np.full(8, np.nan, np.float32)
+    return prepare_record(record, spec).signal.T.astype(np.float16), values
+
+
+def _save(arrays: npt.NDArray[Any] | dict[str, npt.NDArray[Any]], path: Path) -> None:
+    with path.open("wb") as file:  # a file object: NumPy would add an ending to the temporary name
+        if isinstance(arrays, dict):
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        else:
+            np.save(file, arrays)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Names one training example: which exam, in which epoch, at which size."""
+
+    exam: int
+    epoch: int
+    size: int
+
+
+class Examples(Dataset[dict[str, Tensor]]):
+    """Training examples by key; everything random follows from the seed and the key."""
+
+    def __init__(self, store: Store, spec: Spec, seed: int) -> None:
+        self.store, self.spec, self.seed = store, spec, seed
+
+    def __getitem__(self, key: Key) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.seed, key.epoch, key.exam])
+        if isinstance(self.spec, ImageSpec):
+            inputs = {"pixels": page_example(self.store.record(key.exam), replace(self.spec, size=key.size), rng)}
+        else:
+            inputs = {"signal": signal_example(self.store.record(key.exam), self.spec, rng)}
+            if self.spec.scalars:
+                inputs["scalars"] = self.store.scalars[key.exam]
+        return {
+            name: torch.from_numpy(value) for name, value in (inputs | {"labels": self.store.labels[key.exam]}).items()
+        }
+
+
+def signal_example(prepared: Record, spec: SignalSpec, rng: np.random.Generator) -> Array:
+    """Return (12, samples): a window at a random place, its gain and noise varied."""
+    first = int(rng.integers(0, prepared.signal.shape[1] - spec.samples + 1))
+    window = np.nan_to_num(prepared.signal[:, first : first + spec.samples], nan=0.0)
+    gain = np.exp(rng.normal(0, GAIN_SD))
+    noise = rng.standard_normal(window.shape, np.float32) * rng.uniform(0, NOISE_MV)
+    return np.asarray(window * gain + noise, np.float32)
+
+
+def page_example(prepared: Record, spec: ImageSpec, rng: np.random.Generator) -> Array:
+    """Return (3, size, size): a random page of the whole record or of five seconds of it."""
+    if rng.random() < 0.5:
+        start = float(rng.uniform(0, max(prepared.duration - PAGE_SECONDS, 0)))
+        prepared = crop(prepared, start, PAGE_SECONDS)
+    return np.asarray(image_tensor(random_page(prepared, rng, spec.size), spec)[0])
+
+
+class Order(Sampler[list[Key]]):
+    """Batches of keys for all epochs of one stage, from batch ``first`` on; each epoch is a new shuffle."""
+
+    def __init__(self, exams: int, recipe: Recipe, stage: int, first: int = 0) -> None:
+        self.exams, self.recipe, self.stage, self.first = exams, recipe, stage, first
+        self.per_epoch = max(1, exams // recipe.batch_size)
+
+    def __len__(self) -> int:
+        return self.recipe.stages[self.stage].epochs * self.per_epoch - self.first
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        stage = self.recipe.stages[self.stage]
+        before = sum(s.epochs for s in self.recipe.stages[: self.stage])
+        for step in range(self.first, stage.epochs * self.per_epoch):
+            epoch, batch = before + step // self.per_epoch, step % self.per_epoch
+            if batch == 0 or step == self.first:
+                shuffled = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.exams)
+            size = self.recipe.batch_size
+            yield [Key(int(i), epoch, stage.size) for i in shuffled[batch * size : (batch + 1) * size]]
+
+
+def balanced_weights(labels: Array, beta: float) -> tuple[Array, Array]:
+    """Weights of positives and of negatives, each (labels,), by effective number (Cui et al., CVPR 2019).
+
+    Scaled so that the mean weight of a known label is 1.
+    """
+    if not beta:
+        return np.ones(labels.shape[1], np.float32), np.ones(labels.shape[1], np.float32)
+    counts = np.stack([(labels == 1).sum(axis=0), (labels == 0).sum(axis=0)]).astype(np.float64)
+    weights = (1 - beta) / (1 - beta ** np.maximum(counts, 1))
+    weights *= counts.sum(axis=0) / np.maximum((weights * counts).sum(axis=0), 1e-12)
+    return weights[0].astype(np.float32), weights[1].astype(np.float32)
+
+
+def balanced_loss(logits: Tensor, labels: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Mean class-balanced binary cross-entropy over the known labels; unknown ones (NaN) count for nothing."""
+    known = ~torch.isnan(labels)
+    target = torch.where(known, labels, 0.0)
+    weight = known * torch.where(target > 0.5, positive, negative)
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
+    return losses / known.sum().clamp(min=1)
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """The state of one training run: what a checkpoint holds and what moves it on."""
+
+    network: nn.Module
+    spec: Spec
+    recipe: Recipe
+    train_store: Store
+    valid_store: Store
+    out: Path
+    device: torch.device
+    workers: int
+    init: str
+    stage: int = 0
+    step: int = 0  # within the stage
+    best: float = -1.0
+    average: AveragedModel = field(init=False)
+    optimizer: torch.optim.Optimizer = field(init=False)
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def go(self) -> None:
+        """Run all stages from wherever the checkpoint stands."""
+        decay = get_ema_multi_avg_fn(self.recipe.average)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.network, multi_avg_fn=decay, use_buffers=True)
+        self._start_stage()
+        self._resume()
+        while self.stage < len(self.recipe.stages):
+            self._run_stage()
+            self.stage, self.step = self.stage + 1, 0
+            if self.stage < len(self.recipe.stages):
+                self._start_stage()
+            self._checkpoint()
+
+    def _start_stage(self) -> None:
+        stage = self.recipe.stages[self.stage]
+        select_part(self.network, stage.part)
+        learning = [p for p in self.network.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learning if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=stage.lr)
+
+    def _run_stage(self) -> None:
+        stage = self.recipe.stages[self.stage]
+        order = Order(len(self.train_store), self.recipe, self.stage, self.step)
+        total = stage.epochs * order.per_epoch
+        examples = Examples(self.train_store, self.spec, self.recipe.seed)
+        loader = DataLoader(
+            examples, batch_sampler=order, num_workers=self.workers, pin_memory=self.device.type == "cuda"
+        )
+        weights = [
+            torch.from_numpy(w).to(self.device) for w in balanced_weights(self.train_store.labels, self.recipe.balance)
+        ]
+        losses: list[float] = []
+        began, waited, ready = time.monotonic(), 0.0, time.monotonic()
+        with _bar() as bar:
+            task = bar.add_task(f"stage {self.stage + 1}", total=total * self.recipe.batch_size, rate="")
+            bar.update(task, completed=self.step * self.recipe.batch_size)
+            for batch in loader:
+                waited += time.monotonic() - ready
+                lr = stage.lr * schedule(self.step / total)
+                losses.append(self._learn(batch, lr, weights))
+                self.step += 1
+                seen = len(losses) * self.recipe.batch_size
+                rate = seen / (time.monotonic() - began)
+                bar.update(task, advance=self.recipe.batch_size, rate=f"{rate:.1f}/s loss {np.mean(losses[-50:]):.4f}")
+                if self.step % order.per_epoch == 0:
+                    spent = time.monotonic() - began
+                    facts = {"loss": round(float(np.mean(losses)), 5), "lr": lr, "rate": round(rate, 2)}
+                    self._finish_epoch(order.per_epoch, facts | {"waiting": round(waited / spent, 3)})
+                    losses, began, waited = [], time.monotonic(), 0.0
+                elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                    self._checkpoint()
+                ready = time.monotonic()
+
+    def _learn(self, batch: dict[str, Tensor], lr: float, weights: list[Tensor]) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        inputs = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+        labels = inputs.pop("labels")
+        if "pixels" in inputs:
+            inputs["pixels"] = inputs["pixels"].contiguous(memory_format=torch.channels_last)
+        select_part(self.network, self.recipe.stages[self.stage].part)
+        with self._precision():
+            logits = self.network(**inputs)
+        loss = balanced_loss(logits.float(), labels, *weights)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        return float(loss.detach())
+
+    def _precision(self) -> Any:
+        cuda = self.device.type == "cuda"
+        return torch.autocast("cuda", dtype=torch.bfloat16) if cuda else nullcontext()
+
+    def _finish_epoch(self, per_epoch: int, facts: dict[str, float]) -> None:
+        logits = predict(self.average.module, self.valid_store, self.spec, self.device, self.workers)
+        scores = score(self.valid_store.labels, logits)
+        epoch = sum(s.epochs for s in self.recipe.stages[: self.stage]) + self.step // per_epoch
+        line = {"epoch": epoch, **facts, "memory_mb": _memory(self.device), **scores}
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        log.info("epoch %d: loss %.4f, macro AUROC %.4f", epoch, facts["loss"], scores["auroc"]["macro"])
+        if scores["auroc"]["macro"] > self.best:
+            self.best = scores["auroc"]["macro"]
+            facts_kept = {
+                "recipe": asdict(self.recipe),
+                "init": Path(self.init).name,
+                "epoch": epoch,
+                "exams": {"train": len(self.train_store), "valid": len(self.valid_store)},
+                "scores": scores,
+                **calibrate(self.valid_store.labels, logits),
+            }
+            weights = {k: v.cpu().contiguous() for k, v in self.average.module.state_dict().items()}
+            save_trained(self.out, weights, self.spec, facts_kept)
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        state = {
+            "recipe": json.dumps(asdict(self.recipe), sort_keys=True),
+            "stage": self.stage,
+            "step": self.step,
+            "best": self.best,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+        replace_file(self.out / "checkpoint.pt", lambda path: torch.save(state, path))
+        self.saved_at = time.monotonic()
+
+    def _resume(self) -> None:
+        path = self.out / "checkpoint.pt"
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["recipe"] != json.dumps(asdict(self.recipe), sort_keys=True):
+            raise UsageError(f"{self.out} holds a run of another recipe: give another --out or remove the folder")
+        self.stage, self.step, self.best = state["stage"], state["step"], state["best"]
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        if self.stage < len(self.recipe.stages):
+            self._start_stage()
+            self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"].cpu())
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
+        log.info("going on from stage %d, step %d", self.stage + 1, self.step)
+
+
+def select_part(network: nn.Module, part: str) -> None:
+    """Put ``network`` in training mode with only ``part`` learning; batch norm moves only in part ``all``."""
+    network.train()
+    network.requires_grad_(part != "head")
+    if part != "all":
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval().requires_grad_(False)
+    classifier = network.classifier
+    assert isinstance(classifier, nn.Linear)
+    classifier.requires_grad_(True)
+
+
+def schedule(progress: float, warm: float = 0.05, floor: float = 0.01) -> float:
+    """Factor on the learning rate at ``progress`` in [0, 1]: linear rise, then a cosine down to ``floor``."""
+    if progress < warm:
+        return max(progress / warm, floor)
+    return floor + (1 - floor) * 0.5 * (1 + float(np.cos(np.pi * (progress - warm) / (1 - warm))))
+
+
+class Windows(Dataset[dict[str, Tensor]]):
+    """What diagnosis would feed the network for each exam of a store: windows of a record, or one fixed random page."""
+
+    def __init__(self, store: Store, spec: Spec) -> None:
+        self.store, self.spec = store, spec
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __getitem__(self, i: int) -> dict[str, Tensor]:
+        if isinstance(self.spec, ImageSpec):
+            page = page_example(self.store.record(i), self.spec, np.random.default_rng(i))
+            return {"pixels": torch.from_numpy(page[None])}
+        windows = signal_windows(self.store.record(i), self.spec)
+        inputs = {"signal": torch.from_numpy(windows)}
+        if self.spec.scalars:
+            inputs["scalars"] = torch.from_numpy(np.tile(self.store.scalars[i], (len(windows), 1)))
+        return inputs
+
+
+def predict(network: nn.Module, store: Store, spec: Spec, device: torch.device, workers: int) -> Array:
+    """Return logits (n, labels) of every exam: the mean over its windows."""
+    network.eval()
+    loader = DataLoader(Windows(store, spec), batch_size=32, num_workers=workers, collate_fn=list)
+    out: list[Array] = []
+    with torch.inference_mode():
+        for exams in loader:
+            inputs = {name: torch.cat([exam[name] for exam in exams]).to(device) for name in exams[0]}
+            logits = network(**inputs).float().cpu()
+            counts = [len(next(iter(exam.values()))) for exam in exams]
+            out += [part.mean(dim=0).numpy() for part in logits.split(counts)]
+    return np.stack(out)
+
+
+def score(labels: Array, logits: Array) -> dict[str, dict[str, float]]:
+    """AUROC and AUPRC by label, and their mean over the diagnoses (``macro``)."""
+    table: dict[str, dict[str, float]] = {}
+    for name, metric in (("auroc", metrics.auroc), ("auprc", metrics.auprc)):
+        values = {key: metric(labels[:, i], logits[:, i]) for i, key in enumerate(KEYS)}
+        macro = float(np.mean([values[label.key] for label in DIAGNOSES]))
+        table[name] = {key: round(value, 4) for key, value in ({"macro": macro} | values).items()}
+    return table
+
+
+def calibrate(labels: Array, logits: Array) -> dict[str, dict[str, Any]]:
+    """Platt's slope and offset by label, and the probability threshold of highest F1, from validation logits."""
+    found: dict[str, dict[str, Any]] = {"calibration": {}, "thresholds": {}}
+    for i, key in enumerate(KEYS):
+        slope, offset = metrics.fit_platt(labels[:, i], logits[:, i])
+        probability = 1 / (1 + np.exp(-(slope * logits[:, i] + offset)))
+        found["calibration"][key] = [round(slope, 5), round(offset, 5)]
+        found["thresholds"][key] = round(metrics.best_f1_threshold(labels[:, i], probability), 5)
+    return found
+
+
+def _memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device) // 2**20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
+
+
+def _progress(items: Iterator[Any], total: int, title: str) -> Iterator[Any]:
+    with _bar() as bar:
+        task = bar.add_task(title, total=total, rate="")
+        for item in items:
+            yield item
+            bar.advance(task)

@@ -1,0 +1,257 @@
+"""Measurements agree with hearts whose waves are put where we say, whatever the rate, shape, noise or missing leads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecglens.intervals import SCALARS, Measurements, measure, scalars
+from ecglens.leads import DERIVED_FROM_I_II, INDEX
+from ecglens.record import Record
+
+# Each wave is a sum of raised cosines: (from, to) as parts of the wave, mV in I, II, V1, ..., V6.
+P_WAVE = [
+    (0.0, 0.75, (0.08, 0.13, 0.06, 0.06, 0.06, 0.06, 0.06, 0.05)),
+    (0.3, 1.0, (0.04, 0.06, -0.05, 0, 0.02, 0.03, 0.03, 0.03)),
+]
+T_WAVE = [
+    (0.0, 1.0, (0.2, 0.28, -0.05, 0.4, 0.45, 0.4, 0.3, 0.22)),
+    (0.35, 1.0, (0.1, 0.1, -0.05, 0.15, 0.2, 0.2, 0.15, 0.1)),
+]
+QRS = {
+    "normal": [
+        (0.0, 0.40, (-0.1, -0.08, 0.25, 0.3, 0.2, 0.1, -0.1, -0.1)),
+        (0.15, 0.75, (0.7, 0.9, -0.4, -0.5, 0.5, 1.4, 1.3, 1.0)),
+        (0.45, 1.0, (-0.1, -0.15, -0.7, -1.2, -0.8, -0.4, -0.2, -0.1)),
+    ],
+    "RBBB": [
+        (0.0, 0.35, (0.0, -0.08, 0.3, 0.4, 0.3, 0.1, -0.1, -0.1)),
+        (0.1, 0.5, (0.8, 0.8, -0.3, -0.5, 0.4, 1.2, 1.2, 0.9)),
+        (0.4, 1.0, (-0.3, -0.2, 0.7, 0.4, 0.1, -0.2, -0.35, -0.3)),
+    ],
+    "LBBB": [
+        (0.0, 0.55, (0.6, 0.3, -0.5, -0.8, -0.7, 0.1, 0.6, 0.7)),
+        (0.25, 0.85, (0.5, 0.2, -1.0, -1.5, -1.1, -0.3, 0.5, 0.6)),
+        (0.5, 1.0, (0.3, 0.1, -0.4, -0.6, -0.5, -0.2, 0.4, 0.5)),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Heart:
+    """Times in ms; ``pr`` None means no P wave."""
+
+    rr: tuple[float, ...]
+    pr: float | None = 160.0
+    qrs: float = 95.0
+    qt: float = 390.0
+    shape: str = "normal"
+    p_duration: float = 105.0
+
+
+def draw(heart: Heart, fs: float = 500.0, noise: float = 0.0, seed: int = 0) -> tuple[Record, np.ndarray]:
+    """A record of the heart and the true QRS onsets (s). Noise is white, mV; the last beat is followed by 600 ms."""
+    onsets = 0.5 + np.cumsum([0.0, *heart.rr]) / 1000
+    times = np.arange(round((onsets[-1] + 0.6) * fs)) / fs
+    eight = np.zeros((8, times.size))
+    for onset in onsets:
+        if heart.pr is not None:
+            _add(eight, times, P_WAVE, onset - heart.pr / 1000, heart.p_duration / 1000)
+        _add(eight, times, QRS[heart.shape], onset, heart.qrs / 1000)
+        t_length = min(220.0, heart.qt - heart.qrs - 30) / 1000
+        _add(eight, times, T_WAVE, onset + heart.qt / 1000 - t_length, t_length)
+    eight += noise * np.random.default_rng(seed).standard_normal(eight.shape)
+    signal = np.vstack([eight[:2], DERIVED_FROM_I_II @ eight[:2], eight[2:]]).astype(np.float32)
+    return Record(signal, fs), onsets
+
+
+def _add(out: np.ndarray, times: np.ndarray, wave: list, start: float, length: float) -> None:
+    for first, last, leads in wave:
+        place = (times - start - first * length) / ((last - first) * length)
+        bump = np.where((place > 0) & (place < 1), 0.5 - 0.5 * np.cos(2 * np.pi * place), 0.0)
+        out += np.outer(leads, bump)
+
+
+def regular(rate: float, seconds: float = 9.0) -> tuple[float, ...]:
+    return (60_000 / rate,) * max(1, int(seconds * rate / 60))
+
+
+def test_scalars_are_means_and_sds_by_hand():
+    nan = float("nan")
+    m = Measurements(
+        r_peaks=np.array([0.5, 1.3, 2.3]),
+        rr=np.array([nan, 800.0, 1000.0]),
+        pr=np.array([nan, nan, nan]),
+        qrs=np.array([90.0, 90.0, 120.0]),
+        qt=np.array([400.0, nan, 400.0]),
+        st=np.array([100.0, nan, 140.0]),
+        heart_rate=60_000 / 900,
+        axis=30.0,
+        reasons={"pr": "no P waves"},
+    )
+    values = scalars(m)
+    assert values.shape == (len(SCALARS),)
+    assert values.dtype == np.float32
+    np.testing.assert_allclose(values, [900, 100, nan, nan, 100, np.sqrt(200), 120, 20], rtol=1e-6)
+    assert m.qtc == pytest.approx(400 / 0.9 ** (1 / 3))
+    assert m.summary() == {
+        "heart_rate_bpm": 66.7, "pr_ms": None, "qrs_ms": 90.0, "qt_ms": 400.0, "qtc_ms": 414.3, "axis_deg": 30.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("fs", [100.0, 257.0, 500.0, 1000.0])
+def test_every_sampling_rate_gives_the_same_intervals(fs):
+    m = measure(draw(Heart(regular(70)), fs, noise=0.02)[0])
+    assert m.heart_rate == pytest.approx(70, abs=0.3)
+    for values, truth in ((m.pr, 160), (m.qrs, 95), (m.qt, 390)):
+        assert np.nanmedian(values) == pytest.approx(truth, abs=10)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    rate=st.floats(35, 150),
+    shape=st.sampled_from(sorted(QRS)),
+    share=st.floats(0, 1),
+    fs=st.sampled_from([100.0, 500.0]),
+)
+def test_rate_and_intervals_are_right_for_any_rate_and_conduction(rate, shape, share, fs):
+    rr = 60_000 / rate
+    qt = 400 * np.sqrt(rr / 1000) + (30 if shape != "normal" else 0)
+    heart = Heart(
+        regular(rate), max(110.0, 110 + share * min(240, rr - qt - 110)), 95 if shape == "normal" else 140, qt, shape
+    )
+    record, onsets = draw(heart, fs, noise=0.02)
+    m = measure(record)
+    assert m.r_peaks.size == onsets.size
+    assert m.heart_rate == pytest.approx(rate, abs=1)
+    assert np.nanmedian(m.qrs) == pytest.approx(heart.qrs, abs=15)
+    assert np.nanmedian(m.qt) == pytest.approx(qt, abs=20)
+    if rr - qt > heart.pr:  # the P wave stands clear of the T wave
+        assert np.nanmedian(m.pr) == pytest.approx(heart.pr, abs=20)
+
+
+def test_pr_of_400_ms_is_found():
+    m = measure(draw(Heart(regular(60), pr=400.0), noise=0.02)[0])
+    assert np.nanmedian(m.pr) == pytest.approx(400, abs=15)
+
+
+def test_beat_times_keep_the_true_rr():
+    rng = np.random.default_rng(3)
+    rr = tuple(rng.uniform(600, 1100, 10))
+    m = measure(draw(Heart(rr), 100.0, noise=0.02)[0])
+    assert np.isnan(m.rr[0])
+    np.testing.assert_allclose(m.rr[1:], rr, atol=4)
+
+
+def test_irregular_beats_without_p_waves_have_no_pr_and_say_why():
+    rng = np.random.default_rng(4)
+    record, _ = draw(Heart(tuple(rng.uniform(450, 1000, 14)), pr=None), noise=0.03)
+    flutter = 0.08 * np.sin(2 * np.pi * 6.3 * np.arange(record.signal.shape[1]) / record.fs)
+    m = measure(Record((record.signal + flutter).astype(np.float32), record.fs))
+    assert np.isnan(m.pr).all()
+    assert "P wave" in m.reasons["pr"]
+    assert np.isnan(scalars(m)[2:4]).all()
+    assert m.summary()["pr_ms"] is None
+    assert m.summary()["qrs_ms"] is not None
+
+
+def test_pr_varies_with_the_p_wave():
+    record, onsets = draw(Heart(regular(65), pr=None), 500.0, noise=0.01)
+    times = np.arange(record.signal.shape[1]) / record.fs
+    eight = np.zeros((8, times.size))
+    true = 180 + 20 * np.sin(np.arange(onsets.size))
+    for onset, pr in zip(onsets, true, strict=True):
+        _add(eight, times, P_WAVE, onset - pr / 1000, 0.105)
+    p = np.vstack([eight[:2], DERIVED_FROM_I_II @ eight[:2], eight[2:]])
+    m = measure(Record((record.signal + p).astype(np.float32), 500.0))
+    assert np.corrcoef(m.pr, true)[0, 1] > 0.95
+    assert scalars(m)[3] == pytest.approx(true.std(), rel=0.2)
+
+
+def test_axis_is_the_angle_of_the_frontal_vector():
+    for angle in (-150, -60, 0, 45, 90, 135):
+        one, foot = np.cos(np.radians(angle)), np.sin(np.radians(angle)) * np.sqrt(3) / 2
+        times = np.arange(5000) / 500
+        limb = np.zeros((8, times.size))
+        for onset in np.arange(0.5, 9.5, 0.8):
+            _add(limb, times, [(0.0, 1.0, (one, foot + one / 2, 0, 0, 0, 0, 0, 0))], onset, 0.09)
+        signal = np.vstack([limb[:2], DERIVED_FROM_I_II @ limb[:2], limb[2:]]).astype(np.float32)
+        axis = measure(Record(signal, 500.0)).axis
+        assert abs((axis - angle + 180) % 360 - 180) < 6
+
+
+@pytest.mark.parametrize("gone", [("I",), ("I", "III", "aVL", "aVR", "aVF"), ("V1", "V2", "V3"), ("II", "V6")])
+def test_missing_leads_leave_the_intervals(gone):
+    record, _ = draw(Heart(regular(75)), noise=0.02)
+    signal = record.signal.copy()
+    signal[[INDEX[lead] for lead in gone]] = np.nan
+    m = measure(Record(signal, record.fs))
+    assert m.heart_rate == pytest.approx(75, abs=0.5)
+    assert np.nanmedian(m.pr) == pytest.approx(160, abs=15)
+    assert np.nanmedian(m.qrs) == pytest.approx(95, abs=15)
+
+
+def test_leads_recorded_one_column_after_another_are_one_heart():
+    record, onsets = draw(Heart(regular(75)), noise=0.02)
+    signal = record.signal.copy()
+    quarter = signal.shape[1] // 4
+    for column in range(4):
+        signal[3 * column : 3 * column + 3, : column * quarter] = np.nan
+        signal[3 * column : 3 * column + 3, (column + 1) * quarter :] = np.nan
+    m = measure(Record(signal, record.fs))
+    assert m.r_peaks.size == pytest.approx(onsets.size, abs=1)
+    assert m.heart_rate == pytest.approx(75, abs=2)
+    assert np.nanmedian(m.qrs) == pytest.approx(95, abs=20)
+
+
+def test_one_tall_ectopic_neither_hides_nor_moves_the_others():
+    record, onsets = draw(Heart(regular(60)), noise=0.02)
+    times = np.arange(record.signal.shape[1]) / record.fs
+    eight = np.zeros((8, times.size))
+    early = onsets[4] + 0.55
+    _add(eight, times, [(0, 0.7, (3, -2, 3, 3, 3, 2, 1, 1)), (0.4, 1, (-1, 1, -2, -2, -1, -1, 0, 0))], early, 0.17)
+    extra = np.vstack([eight[:2], DERIVED_FROM_I_II @ eight[:2], eight[2:]])
+    m = measure(Record((record.signal + extra).astype(np.float32), record.fs))
+    assert m.r_peaks.size == onsets.size + 1
+    assert np.nanmedian(m.qrs) == pytest.approx(95, abs=10)
+    assert m.qrs.max() > 130
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        np.zeros((12, 5000), np.float32),
+        np.full((12, 5000), np.nan, np.float32),
+        np.full((12, 1), 1, np.float32),
+        np.random.default_rng(0).normal(0, 0.05, (12, 5000)).astype(np.float32),
+    ],
+    ids=["flat", "nothing", "one sample", "noise"],
+)
+def test_no_heart_gives_no_numbers_and_a_reason(signal):
+    m = measure(Record(signal, 500.0))
+    assert m.r_peaks.size == 0
+    assert set(m.summary().values()) == {None}
+    assert np.isnan(scalars(m)).all()
+    assert m.reasons["heart_rate"]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.sampled_from([100.0, 500.0, 1000.0]))
+def test_nothing_that_is_a_record_raises(seed, length, fs):
+    rng = np.random.default_rng(seed)
+    signal = (rng.standard_normal((12, length)) * rng.uniform(0, 5, (12, 1))).astype(np.float32)
+    signal[rng.random(12) < 0.3] = np.nan
+    signal[:, : int(length * rng.random() / 2)] = np.nan
+    m = measure(Record(signal, fs))
+    assert scalars(m).shape == (8,)
+    assert m.rr.shape == m.pr.shape == m.qrs.shape == m.qt.shape == m.st.shape == m.r_peaks.shape
+
+
+def test_a_single_beat_has_waves_but_no_rate():
+    m = measure(draw(Heart(()), noise=0.01)[0])
+    assert m.r_peaks.size == 1
+    assert m.summary()["heart_rate_bpm"] is None
+    assert "single beat" in m.reasons["rr"]
+    assert np.nanmedian(m.qrs) == pytest.approx(95, abs=15)

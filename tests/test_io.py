@@ -1,0 +1,240 @@
+"""Reading by content: every file gives an ECG or one clear sentence."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ecglens import io
+from ecglens.errors import EcgLensError, FileError, FormatError, UnreadableError, UsageError
+from ecglens.io import source
+from ecglens.leads import LEADS
+from ecglens.paper.page import Page
+from ecglens.record import Record
+
+
+def png(width: int = 6) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (width, 4), (1, 2, 3)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def tiff(pages: int) -> bytes:
+    buffer = BytesIO()
+    images = [Image.new("RGB", (10 + number, 8)) for number in range(pages)]
+    images[0].save(buffer, "TIFF", save_all=True, append_images=images[1:])
+    return buffer.getvalue()
+
+
+def write_record(folder: Path, begin: bytes = b"") -> np.ndarray:
+    """Write the WFDB record ``a``, its signal file beginning with ``begin``; return its millivolts (12, 50)."""
+    content = np.arange(12 * 50, dtype="<i2").tobytes()
+    content = begin + content[len(begin) :]
+    (folder / "a.dat").write_bytes(content)
+    values = np.frombuffer(content, "<i2").reshape(50, 12).T
+    lines = [f"a.dat 16 1000/mV 16 0 0 {row.sum() % 65536} 0 {lead}" for row, lead in zip(values, LEADS, strict=True)]
+    (folder / "a.hea").write_text("\n".join(["a 12 500 50", *lines]))
+    return values / 1000
+
+
+def test_a_picture_is_told_by_its_content_whatever_its_name(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg", "a.dat", "a.hea", "a"):
+        (tmp_path / name).write_bytes(png())
+        page = io.read(tmp_path / name)
+        assert isinstance(page, Page)
+        assert page.pixels.shape == (4, 6, 3)
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("name", ["a.hea", "a.dat", "a"])
+def test_a_record_is_given_by_header_signal_file_or_name(name: str, tmp_path: Path) -> None:
+    expected = write_record(tmp_path)
+    record = io.read(str(tmp_path / name))
+    assert isinstance(record, Record)
+    np.testing.assert_allclose(record.signal, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("begin", [b"\xff\xd8\xff\xe0", b"%PDF-1", b"PK\x03\x04"])
+def test_a_signal_file_that_begins_like_a_picture_is_still_a_signal(begin: bytes, tmp_path: Path) -> None:
+    expected = write_record(tmp_path, begin)
+    record = io.read(tmp_path / "a.dat")
+    assert isinstance(record, Record)
+    np.testing.assert_allclose(record.signal, expected, atol=1e-5)
+
+
+def test_a_header_of_another_name_is_read(tmp_path: Path) -> None:
+    write_record(tmp_path)
+    (tmp_path / "a.hea").rename(tmp_path / "header.txt")
+    assert isinstance(io.read(tmp_path / "header.txt"), Record)
+
+
+def test_bytes_are_read_as_the_content_of_a_file() -> None:
+    page = io.read(png())
+    assert isinstance(page, Page)
+    assert page.pixels[0, 0].tolist() == [1, 2, 3]
+
+
+def test_several_pages_need_a_choice(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(3))
+    with pytest.raises(UsageError, match=r"^a\.tif has 3 pages: choose one of them, or read them all$"):
+        io.read(tmp_path / "a.tif")
+    chosen = io.read(tmp_path / "a.tif", page=2)
+    assert isinstance(chosen, Page)
+    assert chosen.pixels.shape == (8, 11, 3)
+    assert io.count_pages(tmp_path / "a.tif") == 3
+
+
+@pytest.mark.parametrize("page", [0, 4, -1])
+def test_a_page_that_is_not_there_is_wrong_usage(page: int) -> None:
+    with pytest.raises(UsageError, match=f"has no page {page}: choose from 1 to 3"):
+        io.read(tiff(3), page)
+
+
+def test_read_all_gives_every_page_with_its_number(tmp_path: Path) -> None:
+    widths = [(number, page.pixels.shape[1]) for number, page in io.read_all(tiff(3)) if isinstance(page, Page)]
+    assert widths == [(1, 10), (2, 11), (3, 12)]
+    write_record(tmp_path)
+    assert [number for number, _ in io.read_all(tmp_path / "a.hea")] == [1]
+
+
+def test_read_all_refuses_at_once() -> None:
+    with pytest.raises(FormatError):
+        io.read_all(b"nothing")
+
+
+PAD = bytes(40)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "fragment"),
+    [
+        (b"", FileError, "is empty: copy it again"),
+        (b"PK\x03\x04" + PAD, FormatError, "is a ZIP archive, which is not read: unpack it"),
+        (b"\x1f\x8b\x08" + PAD, FormatError, "is a gzip archive"),
+        (bytes(128) + b"DICM" + PAD, FormatError, "is a DICOM file, which is not read: convert the ECG"),
+        (b"\x89HDF\r\n\x1a\n" + PAD, FormatError, "is an HDF5 file"),
+        (bytes(16) + b"SCPECG" + PAD, FormatError, "is an SCP-ECG file"),
+        (b"0       patient", FormatError, "is an EDF recording"),
+        (b"\xffBIOSEMI" + PAD, FormatError, "is a BDF recording"),
+        (b"\x93NUMPY" + PAD, FormatError, "is a NumPy array"),
+        (b"MATLAB 5.0 MAT-file, made by hand" + PAD, FormatError, "is a MATLAB file, "),
+        (b"\x1e\0\0\0" + PAD, FormatError, "is a MATLAB file without its WFDB header"),
+        (b"GIF89a" + PAD, FormatError, "is a GIF picture, which is not read: save it as PNG"),
+        (b"\0\0\0\x18ftypheic" + PAD, FormatError, "is a HEIC picture, which is not read: save it as JPEG"),
+        (b"\0\0\0\x18ftypavif" + PAD, FormatError, "is an AVIF picture"),
+        (b"\0\0\0\x18ftypisom" + PAD, FormatError, "is a video, which is not read: take a photograph"),
+        (b'<?xml version="1.0"?><AnnotatedECG>', FormatError, "is an HL7 aECG file"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>\n<RestingECG>', FormatError, "is a GE MUSE XML file"),
+        (b'<?xml version="1.0"?><restingecgdata>', FormatError, "is a Philips XML file"),
+        (b"<svg xmlns='x'/>", FormatError, "is an SVG drawing"),
+        (b"<!DOCTYPE html><HTML>", FormatError, "is a web page"),
+        (b"<?xml version='1.0'?><a/>", FormatError, "is an XML file"),
+        (b"I,II\n0.1,0.2\n", FormatError, "is a text file"),
+        (b"BM is how this text begins, not a bitmap", FormatError, "is a text file"),
+        (bytes(range(256)), FormatError, "is of no format that ecglens reads: give a PNG"),
+    ],
+)
+def test_what_is_not_read_is_refused_by_name(
+    content: bytes, error: type[EcgLensError], fragment: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(error, match=fragment) as caught:
+        io.read(path)
+    assert str(caught.value).startswith("a.png is ")
+    with pytest.raises(error, match=r"^the input is "):
+        io.read(content)
+
+
+def test_a_header_without_its_folder_is_refused(tmp_path: Path) -> None:
+    write_record(tmp_path)
+    with pytest.raises(FormatError, match="is a WFDB header alone: its signal file is needed too"):
+        io.read((tmp_path / "a.hea").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("path", "fragment"),
+    [
+        ("missing.png", "missing.png does not exist: check the name and the folder"),
+        ("missing.hea", "missing.hea does not exist"),
+        ("missing", "missing does not exist"),
+        ("", "is a folder: give the files in it"),
+        ("folder", "folder is a folder: give the files in it"),
+        ("folder.hea", "folder.hea is a folder"),
+        ("x" * 300, "cannot be read"),
+        ("a.png/b.png", "b.png cannot be read"),
+        ("zero\0byte", "this file name is impossible"),
+    ],
+)
+def test_what_is_no_file_is_refused(path: str, fragment: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.hea").mkdir()
+    (tmp_path / "a.png").write_bytes(png())
+    with pytest.raises(FileError, match=fragment) as caught:
+        io.read(tmp_path / path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(FileError, match=r"a\.png may not be read: ask for permission"):
+        io.read(tmp_path / "a.png")
+
+
+def test_a_device_that_never_ends_is_refused() -> None:
+    with pytest.raises(FileError, match="zero is no ordinary file"):
+        io.read("/dev/zero")
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png() + bytes(10))
+    with pytest.raises(FileError, match=r"a\.png is larger than"):
+        source.content(tmp_path / "a.png", limit=20)
+
+
+def read_or_refuse(given_: bytes | Path) -> None:
+    """A Record, a Page or an UnreadableError in one line are right answers; any other error fails the test."""
+    try:
+        for _, ecg in io.read_all(given_):
+            assert isinstance(ecg, Record | Page)
+    except UnreadableError as error:
+        message = str(error)
+    else:
+        message = "read"
+    assert message
+    assert "\n" not in message
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300, deadline=None)
+def test_random_bytes_are_read_or_refused(content: bytes) -> None:
+    read_or_refuse(content)
+
+
+@given(cut=st.floats(0, 1), number=st.integers(0, 19), part=st.sampled_from(["hea", "mat"]))
+@settings(max_examples=40, deadline=None)
+def test_truncated_real_records_are_read_or_refused(
+    data_dir: Path, tmp_path_factory: pytest.TempPathFactory, cut: float, number: int, part: str
+) -> None:
+    header = sorted((data_dir / "cinc").glob("*.hea"))[number]
+    folder = tmp_path_factory.getbasetemp()
+    for path in (header, header.with_suffix(".mat")):
+        content = path.read_bytes()
+        (folder / path.name).write_bytes(content[: int(len(content) * cut)] if path.suffix[1:] == part else content)
+    read_or_refuse(folder / header.name)
+
+
+@given(cut=st.floats(0, 0.999), number=st.integers(0, 47))
+@settings(max_examples=40, deadline=None)
+def test_truncated_real_photos_are_read_or_refused(data_dir: Path, cut: float, number: int) -> None:
+    content = sorted((data_dir / "photos").iterdir())[number].read_bytes()
+    read_or_refuse(content[: int(len(content) * cut)])
