@@ -107,7 +107,7 @@ def test_qrs_is_seen_in_the_signal_where_the_truth_says(conduction: tuple[str, .
         speed = np.abs(np.diff(record.signal, axis=1)).max(axis=0) * FS
         waves = truth(record).waves
         for on, off in zip(waves["QRS on"][1:-1], waves["QRS off"][1:-1], strict=True):
-            near = speed[int((on - 0.1) * FS) : int((off + 0.1) * FS)]
+            near = speed[int((on - 0.1) * FS) : int((off + 0.05) * FS)]
             fast = on - 0.1 + np.flatnonzero(near > 0.2 * speed.max()) / FS
             assert on - 0.004 < fast[0] < on + 0.45 * (off - on)
             assert on + 0.4 * (off - on) < fast[-1] < off + 0.012
@@ -145,7 +145,7 @@ def test_lbbb_goes_to_the_left_and_back_throughout() -> None:
         v1, v6 = mean_beat(record, "V1"), mean_beat(record, "V6")
         assert -v1.min() > 2 * v1.max()
         assert v6.max() > 0.15
-        assert v6.max() > 3 * -v6.min()
+        assert v6.max() > 3 * -v6[: int(0.8 * v6.size)].min()  # no Q and no S before ST begins
         assert np.mean(v6 > 0.3 * v6.max()) > 0.3  # broad
 
 

@@ -77,26 +77,29 @@ def check_record(record: Record, spec: SignalSpec) -> None:
         raise SignalError(f"leads {names} are flat: check the electrodes and record again")
 
 
-def signal_windows(prepared: Record, spec: SignalSpec) -> Tensor:
-    """Return (n, 12, samples) windows of a prepared record, half overlapping; windows with too many gaps are left out.
+def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
+    """Cut a prepared record into windows (n, 12, samples) mV, half overlapping; return them and their starts (n,) in s.
 
-    Raises SignalError when none is left.
+    Windows with too many gaps are left out. Raises SignalError when none is left.
     """
-    last = prepared.signal.shape[1] - spec.samples
-    count = 1 + max(0, round(2 * last / spec.samples))
-    starts = np.linspace(0, max(last, 0), count).round().astype(int)
+    last = max(prepared.signal.shape[1] - spec.samples, 0)
+    count = 1 + round(2 * last / spec.samples)
+    starts = np.linspace(0, last, count).round().astype(int)
     windows = np.stack([prepared.signal[:, s : s + spec.samples] for s in starts])
     missing = np.isnan(windows)
     whole = missing.mean(axis=(1, 2)) <= MAX_MISSING
     if not whole.any():
         raise SignalError(f"too much of the signal is missing: {spec.duration:g} s in one piece are needed")
-    return np.asarray(np.where(missing, np.float32(0), windows)[whole])
+    return np.where(missing, np.float32(0), windows)[whole], (starts[whole] / spec.fs).astype(np.float32)
 
 
-def signal_tensors(record: Record, spec: SignalSpec) -> dict[str, Tensor]:
-    """Return the network's inputs by name for one record. Raises SignalError when it cannot be answered for."""
+def signal_tensors(record: Record, spec: SignalSpec) -> tuple[dict[str, Tensor], Tensor]:
+    """Return the network's inputs by name for one record, and the start (n,) in seconds of each window.
+
+    Raises SignalError when the record cannot be answered for.
+    """
     check_record(record, spec)
-    windows = signal_windows(prepare_record(record, spec), spec)
+    windows, starts = signal_windows(prepare_record(record, spec), spec)
     if not spec.scalars:
-        return {"signal": windows}
-    return {"signal": windows, "scalars": np.tile(scalars(measure(record)), (len(windows), 1))}
+        return {"signal": windows}, starts
+    return {"signal": windows, "scalars": np.tile(scalars(measure(record)), (len(windows), 1))}, starts

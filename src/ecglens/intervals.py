@@ -124,8 +124,9 @@ def _prepare(record: Record) -> _Trace | None:
     rows, known = _filled(signal[list(leads)], known[list(leads)]), known[list(leads)]
     pad = min(int(PAD * record.fs), rows.shape[1] - 1)
     padded = _mirrored(rows, pad)
-    size_in = padded.shape[1]
-    size = 2 * round(size_in * RATE / record.fs / 2)
+    size_in = _quick_size(padded.shape[1])
+    padded = np.pad(padded, ((0, 0), (0, size_in - padded.shape[1])), mode="edge")
+    size = _quick_size(round(size_in * RATE / record.fs))
     rate = size / size_in * record.fs
     spectrum = np.fft.rfft(padded, axis=1)[:, : size // 2 + 1] * (size / size_in)
     if spectrum.shape[1] < size // 2 + 1:
@@ -167,6 +168,19 @@ def _filled(rows: npt.NDArray[np.float32], known: Flags) -> Floats:
         if not here.all():
             row[~here] = np.interp(times[~here], times[here], row[here])
     return out
+
+
+def _quick_size(at_least: int) -> int:
+    """The next multiple of 2 with no prime factor above 5, which a Fourier transform takes quickly."""
+    size = at_least + at_least % 2
+    while True:
+        rest = size
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return size
+        size += 2
 
 
 def _mirrored(rows: Floats, pad: int) -> Floats:
@@ -480,7 +494,7 @@ def _p_wave(
 ) -> tuple[Floats, str]:
     """P onset of each beat, samples from the fiducial (NaN where none), and the reason when there is no P wave."""
     nothing = np.full(beats.at.size, np.nan)
-    bumps = _windows(_bump_filtered(rest, trace.rate), trace.known, beats.at)
+    bumps = _windows(_bump_filtered(rest), trace.known, beats.at)
     qrs_on = BEFORE + round(on)
     before = np.where(np.isnan(rr), np.inf, rr)
     free = -before + (np.nan_to_num(0.4 * t_peak + 0.6 * t_end, nan=40.0))  # the T wave before is mostly over
@@ -518,9 +532,9 @@ def _p_wave(
     return start - BEFORE + lag, "no P waves: the PR interval does not exist"
 
 
-def _bump_filtered(wave: Floats, rate: float) -> Floats:
+def _bump_filtered(wave: Floats) -> Floats:
     """Answer to bumps as wide as a P wave, blind to level and slope: a Gaussian's negative second derivative."""
-    size = wave.shape[1] + wave.shape[1] % 2 + 100
+    size = _quick_size(wave.shape[1] + 100)
     f = 2 * np.pi * np.fft.rfftfreq(size) * P_WIDTH
     gain = 2.0**1.5 * f**2 * np.exp(-(f**2) / 2)
     return np.asarray(

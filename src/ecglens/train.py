@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ecglens import metrics
@@ -49,20 +50,24 @@ PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; t
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of training: ``part`` says what learns.
+    """A stretch of training of ``epochs`` passes over the exams, or a part of one: ``part`` says what learns.
 
     ``head``: the classifier alone; ``base``: everything but batch norm; ``all``: everything.
     The rate rises linearly for the first 5 % of the steps and falls as a cosine to 1 % of ``lr``.
     """
 
-    epochs: int
+    epochs: float
     lr: float
     part: Literal["head", "base", "all"] = "all"
     size: int = 300
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.lr <= 0 or self.size < 32:
-            raise ValueError("a stage needs epochs >= 1, lr > 0 and size >= 32")
+        if self.epochs <= 0 or self.lr <= 0 or self.size < 32:
+            raise ValueError("a stage needs epochs > 0, lr > 0 and size >= 32")
+
+    def steps(self, per_epoch: int) -> int:
+        """How many batches the stage has."""
+        return max(1, round(self.epochs * per_epoch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,17 +248,22 @@ class Order(Sampler[list[Key]]):
         self.per_epoch = max(1, exams // recipe.batch_size)
 
     def __len__(self) -> int:
-        return self.recipe.stages[self.stage].epochs * self.per_epoch - self.first
+        return self.recipe.stages[self.stage].steps(self.per_epoch) - self.first
 
     def __iter__(self) -> Iterator[list[Key]]:
         stage = self.recipe.stages[self.stage]
-        before = sum(s.epochs for s in self.recipe.stages[: self.stage])
-        for step in range(self.first, stage.epochs * self.per_epoch):
+        before = epochs_before(self.recipe, self.stage)
+        for step in range(self.first, stage.steps(self.per_epoch)):
             epoch, batch = before + step // self.per_epoch, step % self.per_epoch
             if batch == 0 or step == self.first:
                 shuffled = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.exams)
             size = self.recipe.batch_size
             yield [Key(int(i), epoch, stage.size) for i in shuffled[batch * size : (batch + 1) * size]]
+
+
+def epochs_before(recipe: Recipe, stage: int) -> int:
+    """How many epochs, the begun ones counted whole, the stages before ``stage`` have."""
+    return sum(ceil(s.epochs) for s in recipe.stages[:stage])
 
 
 def balanced_weights(labels: Array, beta: float) -> tuple[Array, Array]:
@@ -300,8 +310,9 @@ class Run:
 
     def go(self) -> None:
         """Run all stages from wherever the checkpoint stands."""
-        decay = get_ema_multi_avg_fn(self.recipe.average)  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(self.network, multi_avg_fn=decay, use_buffers=True)
+        self.average = AveragedModel(
+            self.network, multi_avg_fn=partial(running_mean, decay=self.recipe.average), use_buffers=True
+        )
         self._start_stage()
         self._resume()
         while self.stage < len(self.recipe.stages):
@@ -324,7 +335,7 @@ class Run:
     def _run_stage(self) -> None:
         stage = self.recipe.stages[self.stage]
         order = Order(len(self.train_store), self.recipe, self.stage, self.step)
-        total = stage.epochs * order.per_epoch
+        total = stage.steps(order.per_epoch)
         examples = Examples(self.train_store, self.spec, self.recipe.seed)
         loader = DataLoader(
             examples, batch_sampler=order, num_workers=self.workers, pin_memory=self.device.type == "cuda"
@@ -345,7 +356,7 @@ class Run:
                 seen = len(losses) * self.recipe.batch_size
                 rate = seen / (time.monotonic() - began)
                 bar.update(task, advance=self.recipe.batch_size, rate=f"{rate:.1f}/s loss {np.mean(losses[-50:]):.4f}")
-                if self.step % order.per_epoch == 0:
+                if self.step % order.per_epoch == 0 or self.step == total:
                     spent = time.monotonic() - began
                     facts = {"loss": round(float(np.mean(losses)), 5), "lr": lr, "rate": round(rate, 2)}
                     self._finish_epoch(order.per_epoch, facts | {"waiting": round(waited / spent, 3)})
@@ -379,11 +390,11 @@ class Run:
     def _finish_epoch(self, per_epoch: int, facts: dict[str, float]) -> None:
         logits = predict(self.average.module, self.valid_store, self.spec, self.device, self.workers)
         scores = score(self.valid_store.labels, logits)
-        epoch = sum(s.epochs for s in self.recipe.stages[: self.stage]) + self.step // per_epoch
+        epoch = epochs_before(self.recipe, self.stage) + round(self.step / per_epoch, 2)
         line = {"epoch": epoch, **facts, "memory_mb": _memory(self.device), **scores}
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        log.info("epoch %d: loss %.4f, macro AUROC %.4f", epoch, facts["loss"], scores["auroc"]["macro"])
+        log.info("epoch %g: loss %.4f, macro AUROC %.4f", epoch, facts["loss"], scores["auroc"]["macro"])
         if scores["auroc"]["macro"] > self.best:
             self.best = scores["auroc"]["macro"]
             facts_kept = {
@@ -452,6 +463,16 @@ def schedule(progress: float, warm: float = 0.05, floor: float = 0.01) -> float:
     return floor + (1 - floor) * 0.5 * (1 + float(np.cos(np.pi * (progress - warm) / (1 - warm))))
 
 
+def running_mean(averages: list[Tensor], values: list[Tensor], steps: Tensor | int, decay: float) -> None:
+    """Move running means towards new values, in place; in the first steps faster, so that they forget the start."""
+    share = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
+    for average, value in zip(averages, values, strict=True):
+        if average.is_floating_point():
+            average.lerp_(value, share)
+        else:
+            average.copy_(value)  # batch norm's count of batches
+
+
 class Windows(Dataset[dict[str, Tensor]]):
     """What diagnosis would feed the network for each exam of a store: windows of a record, or one fixed random page."""
 
@@ -465,7 +486,7 @@ class Windows(Dataset[dict[str, Tensor]]):
         if isinstance(self.spec, ImageSpec):
             page = page_example(self.store.record(i), self.spec, np.random.default_rng(i))
             return {"pixels": torch.from_numpy(page[None])}
-        windows = signal_windows(self.store.record(i), self.spec)
+        windows, _ = signal_windows(self.store.record(i), self.spec)
         inputs = {"signal": torch.from_numpy(windows)}
         if self.spec.scalars:
             inputs["scalars"] = torch.from_numpy(np.tile(self.store.scalars[i], (len(windows), 1)))

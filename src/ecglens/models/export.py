@@ -98,10 +98,10 @@ def example_inputs(spec: Spec) -> dict[str, Tensor]:
 
 
 def compress(model: onnx.ModelProto, storage: Storage) -> onnx.ModelProto:
-    """Store large weights as float16, or as int8 with one scale an output channel; the runtime unfolds them once, on loading.
+    """Store large weights as float16, or as int8 with one scale an output channel.
 
-    Written as Cast (and Mul) nodes on constants rather than as quantised operators: the arithmetic stays float32, so that
-    nothing but the rounding of the weights changes.
+    Written as Cast (and Mul) nodes on constants, which the runtime unfolds once on loading, rather than as quantised
+    operators: the arithmetic stays float32, so that nothing but the rounding of the weights changes.
     """
     if storage == "float32":
         return model

@@ -69,7 +69,7 @@ class _Sheet:
 
     def pulses(self) -> list[Points]:
         """The 1 mV, 0.2 s calibration step at the left of every row, mm."""
-        up, down, high = -8.0, -8.0 + 0.2 * self.speed, -self.gain
+        up, down, high = -3.0 - 0.2 * self.speed, -3.0, -self.gain
         step = np.array([(up - 2, 0), (up, 0), (up, high), (down, high), (down, 0), (down + 2, 0)], np.float32)
         rows = range(len(self.layout.rows) + len(self.layout.rhythm))
         places = [(self.layout.margin.left, self.layout.baseline(row)) for row in rows]
@@ -110,8 +110,8 @@ class _Canvas:
         self._stroke([transform(segments.reshape(-1, 2), self.matrix).reshape(-1, 2, 2)], width, colour)
 
     def _stroke(self, lines: list[Points], width: float, colour: Colour) -> None:
-        """Draw canvas pixels with a round pen; a line thinner than the pen's one pixel is paler by as much."""
-        pen = max(1, round(width * self.scale))
+        """Draw canvas pixels with a round pen; a line thinner than the pen is paler by as much."""
+        pen = _pen(width * self.scale)
         shade = mix(self.paper, colour, min(1.0, width * self.scale / pen))
         for offset in _disc(pen):
             fixed = [np.rint((line + offset) * (1 << _SHIFT)).astype(np.int32) for line in lines]
@@ -120,12 +120,12 @@ class _Canvas:
 
     def dot(self, points: Points, width: float, colour: Colour) -> None:
         """Draw round dots ``width`` mm wide."""
-        pen = max(1, round(width * self.scale))
+        pen = _pen(width * self.scale)
         shade = mix(self.paper, colour, min(1.0, (width * self.scale / pen) ** 2))
         placed = transform(points, self.matrix)
         rows, columns = self.pixels.shape[:2]
         for offset in _disc(pen):
-            x, y = np.rint(placed + offset).astype(int).T
+            x, y = np.floor(placed + offset + 0.5).astype(int).T  # np.rint would leave holes: it rounds halves to even
             inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
             self.pixels[y[inside], x[inside]] = shade
 
@@ -141,10 +141,8 @@ class _Canvas:
         patch = self.pixels[top:bottom, left:right]
         if patch.size:
             matrix = np.column_stack([linear, origin - (left, top)])
-            ink = cv2.warpAffine(stencil, matrix, patch.shape[1::-1], flags=cv2.INTER_LINEAR)[..., None] / np.float32(
-                255
-            )
-            patch[:] = patch + (np.array(colour, np.float32) - patch) * ink + np.float32(0.5)
+            cover = cv2.warpAffine(stencil, matrix, patch.shape[1::-1], flags=cv2.INTER_LINEAR)[..., None]
+            patch[:] = patch + (np.array(colour, np.float32) - patch) * (cover / np.float32(255)) + np.float32(0.5)
 
     def area(self) -> Area:
         """The upright box on the paper that holds all of the canvas, mm."""
@@ -156,7 +154,9 @@ class _Canvas:
 
     def cut(self, size: tuple[float, float], surface: Colour) -> None:
         """Cover everything beyond the sheet of ``size`` mm with what lies around it."""
-        corners = np.array([(0, 0), (size[0], 0), size, (0, size[1])], np.float32)
+        rim = 1 / self.scale  # OpenCV fills a polygon's edge, too
+        left, top, right, bottom = -rim, -rim, size[0] + rim, size[1] + rim
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
         height, width = self.pixels.shape[:2]
         outer = np.array([(-9, -9), (width + 9, -9), (width + 9, height + 9), (-9, height + 9)])
         rings = [np.rint(ring * (1 << _SHIFT)).astype(np.int32) for ring in (outer, transform(corners, self.matrix))]
@@ -326,6 +326,11 @@ def _stencil(text: str, height: int, bold: bool) -> tuple[Pixels, int]:
     stencil = np.zeros((height + 2 * below + 4, width + 4), np.uint8)
     cv2.putText(stencil, text, (2, height + below), font, scale, 255, pen)
     return stencil, height + below
+
+
+def _pen(width: float) -> int:
+    """Whole pixels to draw ``width`` pixels with, sooner too many than too few: shade can take away, not add."""
+    return max(1, round(width + 0.2))
 
 
 @cache

@@ -29,32 +29,43 @@ MIN_ROWS: Final = 2.5
 
 _WORK: Final = 720  # long side of the reduced copy, pixels
 _GRID_PATCH: Final = 192  # side of the square in its middle in which the grid is looked for, pixels
-_MIN_GRID: Final = 0.12
+_MIN_GRID: Final = 0.07
 
 # Shares of the picture that may be trace: the best of them counts. The first fits most pages, the next ones crowded
 # or small pages and those with a sparse trace.
-_INK_SHARES: Final = (0.032, 0.05, 0.02, 0.08)
+_INK_SHARES: Final = (0.036, 0.05, 0.024, 0.075)
+
+_BANDS: Final = 6
+_DARKEST_SHARE: Final = 0.004  # the ink's darkness is what this share of the picture reaches
+_FAINTEST: Final = 8  # darkness below which nothing is ink
 
 FEATURES: Final = (
     "rows",
     "alignment",
-    "excursion",
+    "spiky",
     "spike_width",
     "uprights",
     "crossings",
-    "pieces_per_row",
+    "pieces",
     "thin",
     "tall",
     "baseline",
     "straight",
     "spikes",
-    "ink_in_traces",
-    "ink",
-    "evenness",
+    "unevenness",
     "slopes",
     "wander",
+    "inside",
+    "ink",
+    "fainter",
     "cut",
 )
+_ROWS: Final = FEATURES.index("rows")
+_INK: Final = FEATURES.index("ink")
+
+_MEAN = _SPREAD = np.ones(len(FEATURES))
+_LINEAR = _SQUARE = np.zeros(len(FEATURES))
+_BIAS = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +119,21 @@ def assess(page: Page) -> Quality:
         return Quality(width, height, None, 0.0, 0.0, 0.0, 0.0, 0.0, _too_small(width, height))
     lightest, darkest = _reduced(page.pixels)
     darkness = _darkness(lightest)
-    contrast, sharpness = _contrast(darkness), _sharpness(darkness)
-    ink, rows, likeness = _best_traces(darkness)
+    reaching = _reaching(darkness)
+    contrast = _level(reaching, _DARKEST_SHARE) / 255
+    sharpness = _sharpness(darkness, contrast)
+    ink, rows, likely = _best_traces(darkness, reaching)
     period = _grid_period(darkest)
     px_per_mm = period * width / darkest.shape[1] if period else None
-    reason = _reason(lightest, darkness, contrast, sharpness, rows, likeness)
-    return Quality(width, height, px_per_mm, sharpness, contrast, ink, rows, likeness, reason)
+    reason = _reason(lightest, darkness, contrast, sharpness, rows, likely)
+    return Quality(width, height, px_per_mm, sharpness, contrast, ink, rows, likely, reason)
 
 
 def trace_features(pixels: Pixels) -> Floats:
     """Return (cuts, features): the properties named in ``FEATURES`` for every cut between ink and paper."""
     darkness = _darkness(_reduced(pixels)[0])
-    return np.array([_features(darkness, cut) for cut in _cuts(darkness)])
+    reaching = _reaching(darkness)
+    return np.array([_features(darkness, reaching, cut) for cut in _cuts(reaching)])
 
 
 def _too_small(width: int, height: int) -> str:
@@ -130,7 +144,7 @@ def _too_small(width: int, height: int) -> str:
 
 
 def _reason(
-    lightest: Pixels, darkness: Pixels, contrast: float, sharpness: float, rows: float, likeness: float
+    lightest: Pixels, darkness: Pixels, contrast: float, sharpness: float, rows: float, likely: float
 ) -> str | None:
     """Why the picture cannot be read, the first cause that holds; None when it can."""
     if contrast < MIN_CONTRAST:
@@ -140,9 +154,9 @@ def _reason(
         return "No ECG is seen in this picture: it is blank or too pale, take it again in even light"
     if sharpness < MIN_SHARPNESS:
         return "The picture is blurred: hold the phone still, wait until it is in focus and take it again"
-    if likeness >= 0 and rows >= MIN_ROWS:
+    if likely >= 0 and rows >= MIN_ROWS:
         return None
-    if likeness >= 0:
+    if likely >= 0:
         return "Fewer than three rows of ECG are seen in this picture: show the whole page with all 12 leads"
     if _lies_on_its_side(darkness):
         return "The page lies on its side: turn the picture so that the leads read from left to right"
@@ -150,8 +164,9 @@ def _reason(
 
 
 def _lies_on_its_side(darkness: Pixels) -> bool:
-    _, rows, likeness = _best_traces(np.ascontiguousarray(darkness.T))
-    return likeness >= 0 and rows >= MIN_ROWS
+    turned = np.ascontiguousarray(darkness.T)
+    _, rows, likely = _best_traces(turned, _reaching(turned))
+    return likely >= 0 and rows >= MIN_ROWS
 
 
 def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
@@ -167,12 +182,14 @@ def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
         whole = pixels[: size[1] * factor, : size[0] * factor]
         pixels = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
     red, green, blue = cv2.split(pixels)
-    channels = (cv2.max(red, cv2.max(green, blue)), cv2.min(red, cv2.min(green, blue)))
+    lightest, darkest = cv2.max(red, cv2.max(green, blue)), cv2.min(red, cv2.min(green, blue))
     scale = _WORK / max(pixels.shape[:2])
     if scale < 1:
         size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-        channels = tuple(cv2.resize(channel, size, interpolation=cv2.INTER_LINEAR) for channel in channels)
-    return np.asarray(channels[0], np.uint8), np.asarray(channels[1], np.uint8)
+        lightest, darkest = (
+            cv2.resize(channel, size, interpolation=cv2.INTER_LINEAR) for channel in (lightest, darkest)
+        )
+    return np.asarray(lightest, np.uint8), np.asarray(darkest, np.uint8)
 
 
 def _darkness(channel: Pixels) -> Pixels:
@@ -183,19 +200,218 @@ def _darkness(channel: Pixels) -> Pixels:
     return np.asarray(cv2.divide(cv2.subtract(paper, channel), paper, scale=255), np.uint8)
 
 
-def _exceeded_by(levels: Pixels, share: float) -> int:
-    """The level that at most ``share`` of the pixels reach."""
+def _reaching(levels: Pixels) -> Floats:
+    """(256,) share of the pixels that are at each level or above it."""
     counts = cv2.calcHist([levels], [0], None, [256], [0, 256]).ravel()
-    reached = counts[::-1].cumsum()[::-1]
-    return int(np.searchsorted(-reached, -share * levels.size))
+    return np.asarray(counts[::-1].cumsum(dtype=np.float64)[::-1] / levels.size)
 
 
-def _contrast(darkness: Pixels) -> float:
-    return _exceeded_by(darkness, 0.004) / 255
+def _level(reaching: Floats, share: float) -> int:
+    """The lowest level that at most ``share`` of the pixels reach."""
+    return int(np.searchsorted(-reaching, -share))
 
 
-def _sharpness(darkness: Pixels) -> float:
-    """Steepest steps between neighbours against the ink's contrast; upwards and sideways, as a hand shakes one way."""
-    contrast = _exceeded_by(darkness, 0.004)
+def _sharpness(darkness: Pixels, contrast: float) -> float:
+    """Steepest steps between neighbours against the ink's contrast; both ways, as a shaken phone blurs only one."""
     steps = (cv2.absdiff(darkness[1:], darkness[:-1]), cv2.absdiff(darkness[:, 1:], darkness[:, :-1]))
-    return max(_exceeded_by(np.asarray(step, np.uint8), 0.004) for step in steps) / max(1, contrast)
+    steepest = max(_level(_reaching(np.asarray(step, np.uint8)), _DARKEST_SHARE) for step in steps)
+    return steepest / 255 / max(contrast, 1 / 255)
+
+
+def _cuts(reaching: Floats) -> list[int]:
+    """Darkness from which on a pixel is ink, for each of ``_INK_SHARES``; fewer where the picture is nearly empty."""
+    return list(dict.fromkeys(max(_FAINTEST, _level(reaching, share)) for share in _INK_SHARES))
+
+
+def _best_traces(darkness: Pixels, reaching: Floats) -> tuple[float, float, float]:
+    """Share of ink, rows and likeness at the cut that shows ECG traces best; stops at the first that is good enough."""
+    best = (0.0, 0.0, -np.inf)
+    for cut in _cuts(reaching):
+        features = _features(darkness, reaching, cut)
+        found = (float(features[_INK]), float(features[_ROWS]), likeness(features))
+        best = max(best, found, key=lambda traces: (traces[1] >= MIN_ROWS, traces[2]))
+        if best[2] >= 0 and best[1] >= MIN_ROWS:
+            break
+    return best
+
+
+def _features(darkness: Pixels, reaching: Floats, cut: int) -> Floats:
+    """The properties named in ``FEATURES`` of the ink from ``cut`` on."""
+    ink = np.asarray(cv2.threshold(darkness, cut - 1, 1, cv2.THRESH_BINARY)[1], np.uint8)
+    runs, inside = _runs(ink)
+    shape = _shape(runs, ink.shape[1]) if len(runs.x) else [0.0] * (len(FEATURES) - 4)
+    share = float(reaching[cut])
+    fainter = float(reaching[round(0.6 * cut)]) / max(share, 1e-4)
+    return np.array([*shape, inside, share, min(fainter, 10.0), cut / 255])
+
+
+def _runs(ink: Pixels) -> tuple[_Runs, float]:
+    """Vertical runs of the wide pieces of ``ink``, and the share of the ink that is in those pieces.
+
+    The picture is cut into bands first, so that a trace is several pieces: two rows that touch in one band are still
+    apart in the others, and each piece's baseline is straight even where the paper is not.
+    """
+    closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    height, width = closed.shape
+    closed[:, np.linspace(0, width, _BANDS + 1).astype(int)[1:-1]] = 0
+    columns = np.zeros((width, height + 1), np.uint8)  # a blank ends each column, and so the runs in it
+    columns[:, :height] = cv2.transpose(closed)
+    count, labels = cv2.connectedComponents(columns, connectivity=8, ltype=cv2.CV_32S)
+    steps = np.flatnonzero(np.diff(columns.ravel(), prepend=0))
+    starts, ends = steps[::2], steps[1::2]
+    label = labels.ravel()[starts]
+    x, top = np.divmod(starts, height + 1)
+    first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    first[label[::-1]], last[label] = x[::-1], x  # columns come in order, so the last one written counts
+    widths = last - first + 1
+    wide = widths >= max(12, 0.05 * width)
+    wide[0] = False
+    kept = wide[label]
+    lengths = ends - starts
+    inside = float(lengths[kept].sum() / max(1, lengths.sum()))
+    piece = (np.cumsum(wide) - 1)[label[kept]]
+    return _Runs(x[kept], top[kept], (top + lengths - 1)[kept], piece, widths[wide].astype(float)), inside
+
+
+def _shape(runs: _Runs, width: int) -> list[float]:
+    """What the runs look like; lengths are in widths of the picture, so that they do not depend on its size."""
+    middle = (runs.top + runs.bottom) / 2
+    length = (runs.bottom - runs.top + 1).astype(float)
+    near = 0.012 * width
+    offset, slope = _baselines(runs, middle, 2 * near)
+    base = offset[runs.piece] + slope[runs.piece] * runs.x
+    distance = middle - base
+    weight = runs.widths / runs.widths.sum()
+    tilt = _weighted_median(slope, weight)
+    count = np.bincount(runs.piece, minlength=len(weight))
+    deviation = np.sqrt(np.bincount(runs.piece, distance**2, len(weight)) / count)
+    spike = np.maximum(base - runs.top, runs.bottom - base) > near
+    columns = np.unique(runs.piece[spike] * width + runs.x[spike])
+    spikes = int(np.count_nonzero(np.diff(columns, prepend=-9) > 2))
+    total = runs.widths.sum()
+    per_column = np.bincount(runs.x, minlength=width)[width // 10 : -(width // 10)]
+    return [
+        _rows(runs.x, middle - tilt * runs.x, length <= max(4, near), width),
+        _alignment((runs.x + tilt * middle)[spike], (base - tilt * runs.x)[spike], width),
+        len(columns) / total,
+        float(np.log1p(len(columns) / max(1, spikes) * _WORK / width)),
+        float(np.sqrt(length[length > 0.15 * width].sum() / length.sum())),
+        float(np.log((weight * count / runs.widths).sum())),
+        float(np.log(len(weight) / total * width)),
+        float((length <= max(2, 0.006 * width)).mean()),
+        float(np.sqrt((length >= 0.014 * width).mean())),
+        float((weight * np.bincount(runs.piece, np.abs(distance) < near, len(weight)) / count).sum()),
+        float((weight * (deviation < 0.0015 * width)).sum()),
+        float(np.log1p(spikes / total * width)),
+        float(per_column.std() / max(0.5, per_column.mean())),
+        float(np.sqrt((weight * np.minimum(np.abs(slope - tilt), 0.3)).sum())),
+        float(np.log((weight * np.clip(deviation * _WORK / width, 0.3, 30)).sum())),
+    ]
+
+
+def _baselines(runs: _Runs, y: Floats, tolerance: float) -> tuple[Floats, Floats]:
+    """Offset and slope of a straight line through each piece, fitted again without what lies far from the first."""
+    offset, slope = _lines(runs.piece, runs.x, y, len(runs.widths))
+    for _ in range(2):
+        near = np.abs(y - offset[runs.piece] - slope[runs.piece] * runs.x) < tolerance
+        offset, slope = _lines(runs.piece[near], runs.x[near], y[near], len(runs.widths))
+    return offset, slope
+
+
+def _lines(piece: Ints, x: Ints, y: Floats, pieces: int) -> tuple[Floats, Floats]:
+    """Least-squares offset and slope of the points of each piece."""
+    count = np.maximum(np.bincount(piece, minlength=pieces), 1)
+    mean_x, mean_y = (np.bincount(piece, values, pieces) / count for values in (x, y))
+    dx, dy = x - mean_x[piece], y - mean_y[piece]
+    slope = np.bincount(piece, dx * dy, pieces) / np.maximum(np.bincount(piece, dx * dx, pieces), 1)
+    return mean_y - slope * mean_x, slope
+
+
+def _weighted_median(values: Floats, weight: Floats) -> float:
+    order = np.argsort(values)
+    return float(values[order][np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())])
+
+
+def _rows(x: Ints, y: Floats, flat: npt.NDArray[np.bool_], width: int) -> float:
+    """Rows of traces: heights at which flat ink covers much of a band, the mean over the better half of the bands."""
+    bands = np.minimum(x[flat] * _BANDS // width, _BANDS - 1)
+    bins = ((y[flat] - y.min()) / (0.012 * width)).astype(np.int64)
+    size = int(bins.max(initial=0)) + 3
+    cover = np.bincount(bands * size + bins + 1, minlength=_BANDS * size).reshape(_BANDS, size) * _BANDS / width
+    smooth = cover[:, :-2] + cover[:, 1:-1] + cover[:, 2:]
+    before = np.pad(smooth, ((0, 0), (2, 2)))
+    peak = (smooth > 0.4) & (smooth >= before[:, 3:-1]) & (smooth > before[:, 1:-3])
+    peak &= (smooth >= before[:, 4:]) & (smooth > before[:, :-4])
+    return float(np.sort(peak.sum(axis=1))[_BANDS // 2 :].mean())
+
+
+def _alignment(x: Floats, baseline: Floats, width: int) -> float:
+    """How much spikes of different rows stand above one another: variance over mean of the rows per column.
+
+    1 is chance; ECGs have more, as all leads show the same beats.
+    """
+    if not len(x):
+        return 0.0
+    column = ((x - x.min()) / (0.011 * width)).astype(np.int64)
+    row = np.round((baseline - baseline.min()) / (0.03 * width)).astype(np.int64)
+    size = int(column.max()) + 1
+    rows = np.bincount(np.unique(row * size + column) % size, minlength=size)
+    return float(np.sqrt(min(6.0, rows.var() / max(0.05, rows.mean()))))
+
+
+def likeness(features: Floats) -> float:
+    """Log-odds that ``features`` are those of ECG traces."""
+    scaled = np.clip((features - _MEAN) / _SPREAD, -4, 4)
+    return float(_BIAS + _LINEAR @ scaled + _SQUARE @ scaled**2)
+
+
+def _grid_period(darkest: Pixels) -> float | None:
+    """Pixels of ``darkest`` per millimetre, from the autocorrelation of a patch in its middle; None without a grid.
+
+    Looks for the 5 mm squares; finer lines are lost in the reduced copy. What fits a page of about A4 counts for
+    more, as every third square and other multiples repeat as well as the squares themselves.
+    """
+    side = min(_GRID_PATCH, *darkest.shape) // 2 * 2
+    across, down = _lag_profiles(_grid_patch(darkest, side))
+    page_mm = np.geomspace(90, 420, 240)
+    periods = 5 / page_mm * max(darkest.shape)
+    strength = np.minimum(_comb(across, periods), _comb(down, periods))
+    best = int((strength * np.exp(-((np.log(page_mm / 260) / 0.8) ** 2))).argmax())
+    return float(periods[best]) / 5 if strength[best] >= _MIN_GRID else None
+
+
+def _grid_patch(darkest: Pixels, side: int) -> Pixels:
+    """A square from the middle: the ink's darkness, cut off where the trace begins."""
+    top, left = ((length - side) // 2 for length in darkest.shape)
+    patch = darkest[top : top + side, left : left + side]
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
+    dark = np.asarray(cv2.subtract(cv2.morphologyEx(patch, cv2.MORPH_CLOSE, kernel), patch), np.uint8)
+    return np.minimum(dark, np.uint8(max(4, _level(_reaching(dark), 0.1))))
+
+
+def _lag_profiles(patch: Pixels) -> tuple[Floats, Floats]:
+    """Autocorrelation of the patch by distance, sideways and down; the best of the directions up to 11 degrees off."""
+    side = len(patch)
+    window = np.outer(np.hanning(side), np.hanning(side))
+    unbiased = np.maximum(_autocorrelation(window), 0.05)
+    correlation = _autocorrelation((patch - patch.mean()) * window) / unbiased
+    lags = np.arange(round(0.45 * side))
+    off = np.arange(-(side // 11), side // 11 + 1)
+    allowed = np.abs(off) <= 0.2 * lags[:, None] + 0.5
+    across = np.where(allowed, correlation[off[None, :], lags[:, None]], -1).max(axis=1)
+    down = np.where(allowed, correlation[lags[:, None], off[None, :]], -1).max(axis=1)
+    return across, down
+
+
+def _autocorrelation(values: Floats) -> Floats:
+    power = np.abs(np.fft.rfft2(values)) ** 2
+    correlation = np.fft.irfft2(power, values.shape)
+    return np.asarray(correlation / max(correlation[0, 0], 1e-9), np.float64)
+
+
+def _comb(profile: Floats, periods: Floats) -> Floats:
+    """How far the profile at the multiples of each period lies above its mean."""
+    at = periods[:, None] * np.arange(1, int(len(profile) / periods.min()) + 1)
+    valid = at < len(profile) - 1
+    teeth = np.interp(at, np.arange(len(profile)), profile - profile[2:].mean())
+    return np.asarray((teeth * valid).sum(axis=1) / np.maximum(valid.sum(axis=1), 1), np.float64)

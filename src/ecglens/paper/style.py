@@ -83,7 +83,7 @@ def random_style(rng: np.random.Generator) -> Style:
         major=mix(paper, line, strength),
         major_width=rng.uniform(0.15, 0.35),
         ink=_rgb(rng.uniform(0.55, 0.75), rng.uniform(0.0, 0.5), light * rng.uniform(0.0, 0.35)),
-        trace_width=rng.uniform(0.22, 0.5),
+        trace_width=rng.uniform(0.22, 0.45),
         bold=bool(rng.random() < 0.7),
         label_height=rng.uniform(3.2, 5.5),
         label_rise=rng.uniform(3.0, 9.0) if rng.random() < 0.7 else -rng.uniform(4.0, 9.0),

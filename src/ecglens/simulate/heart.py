@@ -367,9 +367,8 @@ def fibrillate(samples: int, fs: float, rng: np.random.Generator) -> Floats:
 def _saw_tooth(time: Floats, rate: float, rng: np.random.Generator) -> Floats:
     knots = np.linspace(0, time[-1] + 1e-9, max(int(time[-1] * 2.5), 3))
     drift = np.interp(time, knots, 0.06 * rate * rng.standard_normal(knots.size))
-    phase = 2 * np.pi * np.cumsum(np.clip(rate + drift, 4, 9)) * (time[-1] / max(time.size - 1, 1)) + rng.uniform(
-        0, 2 * np.pi
-    )
+    turns = np.cumsum(np.clip(rate + drift, 4, 9)) * (time[-1] / max(time.size - 1, 1)) + rng.uniform(0, 1)
+    sine, cosine = np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)
     swell = np.interp(time, knots, np.clip(1 + 0.35 * rng.standard_normal(knots.size), 0.1, 2))
-    tooth = np.sin(phase) + np.sin(2 * phase) / 2**1.3 + np.sin(3 * phase) / 3**1.3
+    tooth = sine + 2 * sine * cosine / 2**1.3 + sine * (3 - 4 * sine**2) / 3**1.3  # three harmonics
     return np.asarray(swell * tooth)

@@ -26,20 +26,23 @@ _SPREAD = 0.6
 _PHASORS = np.exp(2j * np.pi * np.arange(256) / 256).astype(np.complex64)
 
 
-def draw_noise(samples: int, fs: float, level: float, breathing: Breathing, rng: np.random.Generator) -> Floats:
+def draw_noise(samples: int, fs: float, level: float, breathing: Breathing, rng: np.random.Generator) -> Singles:
     """Return noise in mV for leads I, II, V1..V6, shape (8, samples).
 
     ``level`` 1 is a routine resting ECG; amplitudes are proportional to it.
     """
     kind = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
     time = np.arange(samples) / fs
-    noise = _slow(samples, fs, kind[0], kind[1], rng)
-    noise = noise + kind[0] * rng.uniform(0, 1, (9, 1)) * breathing.at(time - rng.uniform(0, 1))
-    noise += _muscle(samples, fs, kind[2], level * _WHITE, rng)
-    noise += _mains(time, fs, kind[3], rng)
-    if rng.random() < 0.15:
-        _move(noise, time, level * rng.uniform(0.05, 0.3), rng)
-    return np.asarray(ELECTRODES @ noise)
+    random = _slow(samples, fs, kind[0], kind[1], rng)
+    random += _muscle(samples, fs, kind[2], level * _WHITE, rng)
+    waves = np.stack([breathing.at(time - rng.uniform(0, 1)), _hum(time, fs, rng), _movement(time, rng)])
+    gains = np.zeros((9, 3))
+    gains[:, 0] = kind[0] * rng.uniform(0, 1, 9)
+    gains[:, 1] = kind[3] * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
+    if rng.random() < 0.15:  # an electrode is shifted
+        gains[rng.integers(9), 2] = level * rng.uniform(0.05, 0.3) * rng.choice([-1, 1])
+    noise = ELECTRODES.astype(np.float32) @ random + (ELECTRODES @ gains).astype(np.float32) @ waves.astype(np.float32)
+    return np.asarray(noise)
 
 
 def _shaped(samples: int, amplitude: Floats, rng: np.random.Generator) -> Singles:
@@ -79,20 +82,18 @@ def _unit(shape: Floats) -> Floats:
     return np.asarray(shape / total) if total > 0 else shape
 
 
-def _mains(time: Floats, fs: float, rms: float, rng: np.random.Generator) -> Floats:
-    """Hum of 50 or 60 Hz with its third harmonic, unequal at the electrodes; none where the rate cannot hold it."""
+def _hum(time: Floats, fs: float, rng: np.random.Generator) -> Floats:
+    """Mains hum of 50 or 60 Hz with its third harmonic; none where the sampling rate cannot hold it."""
     hum = 2 * np.pi * rng.choice([50.0, 60.0])
-    gain = rms * np.sqrt(2) * rng.lognormal(0, 0.5, (9, 1))
     phase = rng.uniform(0, 2 * np.pi)
     wave = np.zeros_like(time)
     for harmonic, part in ((1, 1.0), (3, 0.15)):
         if harmonic * hum < np.pi * fs:
-            wave += part * np.sin(harmonic * hum * time + harmonic * phase)
-    return np.asarray(gain * wave)
+            wave += part * np.sin(harmonic * (hum * time + phase))
+    return wave
 
 
-def _move(noise: Floats, time: Floats, size: float, rng: np.random.Generator) -> None:
-    """Shift one electrode suddenly; the amplifier's high-pass lets it creep back over about a second."""
-    since = time - rng.uniform(0, time[-1])
-    jump = np.where(since > 0, np.exp(-np.maximum(since, 0) / rng.uniform(0.3, 1.5)), 0)
-    noise[rng.integers(9)] += size * rng.choice([-1, 1]) * jump * -np.expm1(-np.maximum(since, 0) / 0.05)
+def _movement(time: Floats, rng: np.random.Generator) -> Floats:
+    """A sudden shift of size 1, from which the amplifier's high-pass lets the trace creep back over about a second."""
+    since = np.maximum(time - rng.uniform(0, time[-1]), 0)
+    return np.asarray(-np.expm1(-since / 0.05) * np.exp(-since / rng.uniform(0.3, 1.5)))

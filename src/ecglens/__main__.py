@@ -1,0 +1,5 @@
+"""``python -m ecglens``."""
+
+from ecglens.cli import main
+
+main()

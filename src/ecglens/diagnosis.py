@@ -1,0 +1,203 @@
+"""From an input to an answer. Command line, service and evaluation all come through here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ecglens import explain, io
+from ecglens.errors import SignalError, UnreadableError, UsageError
+from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
+from ecglens.intervals import measure
+from ecglens.labels import BY_KEY
+from ecglens.leads import LEADS
+from ecglens.paper import Page, render
+from ecglens.paper.scan import assess
+from ecglens.record import Record
+from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
+from ecglens.signal import flat_leads
+
+SCHEMA = "ecglens/1"
+
+Kind = Literal["image", "signal"]
+Input = str | Path | bytes | Record | Page | npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One label's calibrated probability, and whether it reaches the model's threshold."""
+
+    probability: float
+    positive: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """The answer for one ECG. Not readable: ``reason`` says why in one sentence, and ``labels`` is empty.
+
+    ``labels`` gives a finding by label key; ``quality`` and ``measurements`` what was seen besides; ``card`` which
+    model answered. ``maps`` (labels, positions...) >= 0 says where the evidence for each label lies.
+    """
+
+    source: str
+    page: int
+    kind: Kind | None
+    reason: str | None = None
+    labels: Mapping[str, Finding] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    measurements: Mapping[str, float | None] = field(default_factory=dict)
+    card: Card | None = None
+    maps: Array | None = field(default=None, repr=False)
+    ecg: Record | Page | None = field(default=None, repr=False)
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is an answer."""
+        return self.reason is None
+
+    @property
+    def positives(self) -> tuple[str, ...]:
+        """Keys of the labels called positive."""
+        return tuple(key for key, finding in self.labels.items() if finding.positive)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as JSON types, schema ``ecglens/1``."""
+        model = self.card and {"name": self.card.name, "version": self.card.version, "sha256": self.card.sha256}
+        return {
+            "schema": SCHEMA,
+            "source": self.source,
+            "page": self.page,
+            "kind": self.kind,
+            "readable": self.readable,
+            "reason": self.reason,
+            "labels": {
+                key: {"probability": round(finding.probability, 4), "positive": finding.positive}
+                for key, finding in self.labels.items()
+            },
+            "quality": dict(self.quality),
+            "measurements": dict(self.measurements),
+            "model": model,
+        }
+
+    @cached_property
+    def annotated(self) -> Page:
+        """The page (a signal is drawn as one), once for each positive label with its evidence laid over it.
+
+        Raises UsageError when there is no answer to show.
+        """
+        if self.card is None or self.maps is None or self.ecg is None:
+            raise UsageError("there is no answer to show: look at `reason`")
+        page = self.ecg if isinstance(self.ecg, Page) else render(self.ecg, "3x4+1-II", px_per_mm=6)
+        panels = [
+            (f"{BY_KEY[key].name}: {self.labels[key].probability:.0%}", self._overlaid(page, key))
+            for key in self.positives
+        ]
+        return Page(explain.stack(panels or [("none of the six diagnoses", page.pixels)]))
+
+    def _overlaid(self, page: Page, key: str) -> npt.NDArray[np.uint8]:
+        assert self.card is not None
+        assert self.maps is not None
+        evidence = self.maps[self.card.labels.index(key)]
+        if isinstance(self.ecg, Record):
+            return explain.overlay_traces(page, evidence, self.ecg.duration)
+        return explain.overlay(page, evidence)
+
+
+def diagnose(ecg: Input, *, page: int | None = None, fs: float | None = None, model: Path | None = None) -> Diagnosis:
+    """Answer for one ECG: a file's path or content, a Record, a Page, or an array.
+
+    An array of uint8, (H, W, 3) or (H, W), is a picture; one of floats, (12, T), is a signal in mV at ``fs`` Hz.
+    ``page`` (from 1) chooses one of several in a file. ``model`` is an ONNX file other than the one that ships.
+
+    What cannot be read is answered with ``readable`` False and a reason. Raises UsageError for arguments that do not
+    fit together, ModelError for weights that are missing or damaged.
+    """
+    source = str(ecg) if isinstance(ecg, str | Path) else "-"
+    try:
+        given = io.read(ecg, page) if isinstance(ecg, str | Path | bytes) else _wrapped(ecg, fs)
+    except UnreadableError as error:
+        return Diagnosis(source, page or 1, None, str(error))
+    return _answer(given, source, page or 1, model)
+
+
+def diagnose_file(path: str | Path | bytes, *, model: Path | None = None) -> Iterator[Diagnosis]:
+    """Answer for every ECG in a file, one after the other; ``bytes`` are a file's content."""
+    source = "-" if isinstance(path, bytes) else str(path)
+    try:
+        pages = io.count_pages(path)
+    except UnreadableError as error:
+        yield Diagnosis(source, 1, None, str(error))
+        return
+    for page in range(1, pages + 1):
+        yield diagnose(path, page=page, model=model)
+
+
+def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record | Page:
+    if isinstance(ecg, Record | Page):
+        return ecg
+    array = np.asarray(ecg)
+    if array.dtype == np.uint8:
+        return Page(
+            np.ascontiguousarray(np.broadcast_to(array[..., None], (*array.shape, 3)) if array.ndim == 2 else array)
+        )
+    if array.dtype.kind != "f":
+        raise UsageError(
+            f"an array of {array.dtype} is neither a picture (uint8) nor a signal in mV (floats): convert it"
+        )
+    if fs is None:
+        raise UsageError("the sampling rate of a signal is never guessed: give fs in Hz")
+    return Record(np.ascontiguousarray(array, np.float32), fs)
+
+
+def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Diagnosis:
+    kind: Kind = "image" if isinstance(ecg, Page) else "signal"
+    model = load_model(path or WEIGHTS / f"{kind}.onnx")
+    if isinstance(model.card.spec, ImageSpec) != isinstance(ecg, Page):
+        raise UsageError(f"the model {model.card.name} does not read this kind of ECG ({kind}): give another model")
+    quality, measurements, reason = _look(ecg)
+    unread = Diagnosis(source, page, kind, reason, {}, quality, measurements)
+    if reason is not None:
+        return unread
+    try:
+        logits, maps = _run(ecg, model)
+    except SignalError as error:
+        return replace(unread, reason=str(error))
+    probabilities = model.card.probabilities(logits)
+    findings = {
+        key: Finding(float(p), bool(p >= model.card.thresholds[key]))
+        for key, p in zip(model.card.labels, probabilities, strict=True)
+    }
+    return replace(unread, labels=findings, card=model.card, maps=maps, ecg=ecg)
+
+
+def _look(ecg: Record | Page) -> tuple[dict[str, Any], dict[str, float | None], str | None]:
+    """What is seen without a model: quality, measurements, and a reason not to answer."""
+    if isinstance(ecg, Page):
+        quality = assess(ecg)
+        return quality.as_dict(), {}, quality.reason
+    flat = [lead for lead, off in zip(LEADS, flat_leads(ecg), strict=True) if off]
+    seen = {
+        "duration_s": round(ecg.duration, 3),
+        "fs_hz": ecg.fs,
+        "missing_leads": list(ecg.missing_leads()),
+        "flat_leads": flat,
+        "missing_share": round(float(np.isnan(ecg.signal).mean()), 4),
+    }
+    return seen, measure(ecg).summary(), None
+
+
+def _run(ecg: Record | Page, model: Model) -> tuple[Array, Array]:
+    """Logits (labels,) and maps (labels, positions...) of one ECG: of its page, or over the windows of its signal."""
+    spec = model.card.spec
+    if isinstance(ecg, Page) and isinstance(spec, ImageSpec):
+        logits, maps = model.run({"pixels": image_tensor(ecg, spec)})
+        return logits[0], maps[0]
+    assert isinstance(ecg, Record)
+    assert isinstance(spec, SignalSpec)
+    inputs, starts = signal_tensors(ecg, spec)
+    logits, maps = model.run(inputs)
+    return logits.mean(axis=0), explain.join(maps, starts, spec.duration, ecg.duration)
