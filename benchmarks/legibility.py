@@ -22,13 +22,13 @@ from matplotlib import pyplot as plt
 from PIL import Image, ImageDraw, ImageFont
 
 from ecglens.io import read
+from ecglens.paper.drawing import render
 from ecglens.paper.layout import layouts, load_layout
 from ecglens.paper.page import Page, Pixels
-from ecglens.paper.render import render
 from ecglens.paper.scan import FEATURES, MIN_ROWS, assess, trace_features
 from ecglens.paper.style import random_style, styles
 from ecglens.record import Record
-from ecglens.simulate import simulate
+from ecglens.simulator import simulate
 
 Rng = np.random.Generator
 FONTS = sorted((Path(mpl.get_data_path()) / "fonts" / "ttf").glob("DejaVuS*.ttf"))

@@ -136,8 +136,8 @@ def _write_page(page: "Page", path: Path) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        dpi = (page.px_per_mm * 25.4,) * 2 if page.px_per_mm else None
-        Image.fromarray(page.pixels).save(path, **({"dpi": dpi} if dpi else {}))
+        dpi = 25.4 * (page.px_per_mm or 72 / 25.4)
+        Image.fromarray(page.pixels).save(path, dpi=(dpi, dpi), resolution=dpi)  # resolution: the same for PDF
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write {path}: {error}; choose another name") from error
 
@@ -202,7 +202,19 @@ def simulate(
     labels = label or []
     for i in range(n):
         record = make(labels, rng=np.random.default_rng([seed, i]), duration=duration, fs=fs)
-        typer.echo(str(wfdb.write(record, output / f"sim{i:05d}")))
+        notes = {
+            "Sex": "Male" if "male" in labels else "Female",
+            "Dx": ",".join(_snomed(labels)),
+            "Source": "simulated",
+        }
+        typer.echo(str(wfdb.write(record, output / f"sim{i:05d}", notes)))
+
+
+def _snomed(labels: list[str]) -> list[str]:
+    """The diagnoses' codes as the PhysioNet Challenge writes them; sinus rhythm where there is none."""
+    from ecglens.labels import DIAGNOSES
+
+    return [label.snomed[0] for label in DIAGNOSES if label.key in labels] or ["426783006"]
 
 
 @app.command()

@@ -45,11 +45,11 @@ def overlay_traces(page: Page, evidence: Map, duration: float) -> Pixels:
                 column, row = round(float(x)), round(float(y))
                 part = layer[max(row - reach, 0) : row + reach, max(column - 1, 0) : column + 2]
                 np.maximum(part, value, out=part)
-    return tint(page.pixels, cv2.GaussianBlur(layer, (0, 0), page.px_per_mm))
+    return tint(page.pixels, np.asarray(cv2.GaussianBlur(layer, (0, 0), page.px_per_mm), np.float32))
 
 
 def join(maps: Map, starts: Map, window: float, duration: float) -> Map:
-    """Join maps (n, labels, t) of overlapping windows that begin at ``starts`` s into one, (labels, times), by the mean."""
+    """Join maps (n, labels, t) of overlapping windows that begin at ``starts`` s into their mean, (labels, times)."""
     step = window / maps.shape[2]
     total, count = np.zeros((maps.shape[1], round(duration / step)), np.float32), np.zeros(round(duration / step))
     for evidence, start in zip(maps, starts, strict=True):

@@ -14,6 +14,7 @@ from ecglens.io import picture, source, wfdb
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
+ECG_SUFFIXES: Final = frozenset({".hea", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pdf"})
 UPLOAD: Final = "the input"  # what errors call bytes that came without a file name
 
 _READ: Final = "a PNG, JPEG, TIFF, BMP, WebP or PDF picture, or a WFDB record"

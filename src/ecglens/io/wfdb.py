@@ -5,16 +5,17 @@ that decides what the numbers mean (250 Hz, 200 units per mV), this reader refus
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import FileError, FormatError, SignalError
+from ecglens.errors import FileError, FormatError, SignalError, UsageError
 from ecglens.io import source
 from ecglens.leads import LEADS, canonical
 from ecglens.record import Record, Signal
@@ -25,6 +26,7 @@ Samples = npt.NDArray[np.int32]
 MILLIVOLTS: Final = {"V": 1e3, "mV": 1.0, "mv": 1.0, "uV": 1e-3, "uv": 1e-3, "µV": 1e-3, "μV": 1e-3, "nV": 1e-6}
 MAX_HEADER: Final = 1 << 20  # bytes; a header of 10,000 segments has a quarter of that
 MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
+_LARGEST_16: Final = 32767
 
 _INTEGER = r"[-+]?\d{1,15}"
 _NUMBER = r"[-+]?(?:\d{1,15}\.?\d{0,30}|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
@@ -126,6 +128,31 @@ def read(path: Path) -> Record:
     else:
         leads, fs = _read_leads(header, header_path.parent)
     return Record.from_leads(leads, fs)
+
+
+def write(record: Record, path: Path, notes: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Write a record as ``path.hea`` and ``path.dat`` (format 16, 1 uV steps); return the header's path.
+
+    NaN becomes the format's invalid-sample code. ``notes`` become ``# key: value`` comments. Raises SignalError where
+    the signal exceeds the format's +-32.767 mV, UsageError where the files cannot be written.
+    """
+    counts = np.rint(record.signal * 1000)
+    if np.nanmax(np.abs(counts), initial=0) > _LARGEST_16:
+        raise SignalError("the signal exceeds 32.767 mV, which WFDB format 16 cannot hold in 1 uV steps: scale it")
+    samples = np.where(np.isnan(counts), -32768, counts).astype("<i2")
+    lines = [f"{path.name} {len(LEADS)} {record.fs:.10g} {samples.shape[1]}"]
+    for lead, row in zip(LEADS, samples, strict=True):
+        checksum = int(row.sum(dtype=np.int64)) % 65536
+        lines.append(f"{path.name}.dat 16 1000(0)/mV 16 0 {row[0]} {checksum} 0 {lead}")
+    lines += [f"# {key}: {value}" for key, value in notes.items()]
+    header = path.with_name(f"{path.name}.hea")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        samples.T.tofile(path.with_name(f"{path.name}.dat"))
+        header.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {header}: {error.strerror}; choose another folder") from error
+    return header
 
 
 def comments(path: Path) -> dict[str, str]:

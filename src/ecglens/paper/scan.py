@@ -7,6 +7,7 @@ properties counts is fitted on drawn pages and on pictures that show no ECG (``b
 """
 
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Final
 
 import cv2
@@ -25,7 +26,7 @@ MIN_SHORT_SIDE: Final = 100
 # Share of the sharpest steps in the ink's contrast: a blur of 2 pixels at 720 pixels a page gives 0.25, a scan 0.75.
 MIN_SHARPNESS: Final = 0.23
 MIN_CONTRAST: Final = 0.06
-MIN_ROWS: Final = 2.5
+MIN_ROWS: Final = 2.3
 
 _WORK: Final = 720  # long side of the reduced copy, pixels
 _GRID_PATCH: Final = 192  # side of the square in its middle in which the grid is looked for, pixels
@@ -207,14 +208,14 @@ def _reaching(levels: Pixels) -> Floats:
 
 
 def _level(reaching: Floats, share: float) -> int:
-    """The lowest level that at most ``share`` of the pixels reach."""
-    return int(np.searchsorted(-reaching, -share))
+    """The lowest level that at most ``share`` of the pixels reach, or the highest there is."""
+    return min(255, int(np.searchsorted(-reaching, -share)))
 
 
 def _sharpness(darkness: Pixels, contrast: float) -> float:
     """Steepest steps between neighbours against the ink's contrast; both ways, as a shaken phone blurs only one."""
-    steps = (cv2.absdiff(darkness[1:], darkness[:-1]), cv2.absdiff(darkness[:, 1:], darkness[:, :-1]))
-    steepest = max(_level(_reaching(np.asarray(step, np.uint8)), _DARKEST_SHARE) for step in steps)
+    down, across = cv2.absdiff(darkness[1:], darkness[:-1]), cv2.absdiff(darkness[:, 1:], darkness[:, :-1])
+    steepest = _level(_reaching(np.asarray(cv2.max(down[:, 1:], across[1:]), np.uint8)), _DARKEST_SHARE)
     return steepest / 255 / max(contrast, 1 / 255)
 
 
@@ -254,13 +255,15 @@ def _runs(ink: Pixels) -> tuple[_Runs, float]:
     closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     height, width = closed.shape
     closed[:, np.linspace(0, width, _BANDS + 1).astype(int)[1:-1]] = 0
-    columns = np.zeros((width, height + 1), np.uint8)  # a blank ends each column, and so the runs in it
-    columns[:, :height] = cv2.transpose(closed)
+    columns = np.zeros((width + 1, height + 1), np.uint8)  # a blank before each column and after the last one
+    columns[:width, 1:] = cv2.transpose(closed)
     count, labels = cv2.connectedComponents(columns, connectivity=8, ltype=cv2.CV_32S)
-    steps = np.flatnonzero(np.diff(columns.ravel(), prepend=0))
+    flat = columns.ravel()
+    steps = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     starts, ends = steps[::2], steps[1::2]
     label = labels.ravel()[starts]
     x, top = np.divmod(starts, height + 1)
+    top -= 1
     first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
     first[label[::-1]], last[label] = x[::-1], x  # columns come in order, so the last one written counts
     widths = last - first + 1
@@ -392,8 +395,7 @@ def _grid_patch(darkest: Pixels, side: int) -> Pixels:
 def _lag_profiles(patch: Pixels) -> tuple[Floats, Floats]:
     """Autocorrelation of the patch by distance, sideways and down; the best of the directions up to 11 degrees off."""
     side = len(patch)
-    window = np.outer(np.hanning(side), np.hanning(side))
-    unbiased = np.maximum(_autocorrelation(window), 0.05)
+    window, unbiased = _window(side)
     correlation = _autocorrelation((patch - patch.mean()) * window) / unbiased
     lags = np.arange(round(0.45 * side))
     off = np.arange(-(side // 11), side // 11 + 1)
@@ -401,6 +403,13 @@ def _lag_profiles(patch: Pixels) -> tuple[Floats, Floats]:
     across = np.where(allowed, correlation[off[None, :], lags[:, None]], -1).max(axis=1)
     down = np.where(allowed, correlation[lags[:, None], off[None, :]], -1).max(axis=1)
     return across, down
+
+
+@cache
+def _window(side: int) -> tuple[Floats, Floats]:
+    """A taper for a square patch, and its autocorrelation, kept from zero."""
+    window = np.outer(np.hanning(side), np.hanning(side))
+    return window, np.maximum(_autocorrelation(window), 0.05)
 
 
 def _autocorrelation(values: Floats) -> Floats:

@@ -8,7 +8,7 @@ Neurological Applications (2005), ch. 7; Moody, Muldrow & Mark, Computers in Car
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.simulate.rhythm import Breathing, Floats
+from ecglens.simulator.rhythm import Breathing, Floats
 
 Singles = npt.NDArray[np.float32]
 

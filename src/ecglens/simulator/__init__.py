@@ -8,9 +8,9 @@ from ecglens.errors import UsageError
 from ecglens.labels import KEYS
 from ecglens.leads import DERIVED_FROM_I_II
 from ecglens.record import Record, Signal, Truth
-from ecglens.simulate.heart import draw_heart, draw_person, fibrillate, trace_beats
-from ecglens.simulate.noise import draw_noise
-from ecglens.simulate.rhythm import Floats, draw_breathing, draw_rate, fibrillating_beats, sinus_beats
+from ecglens.simulator.heart import draw_heart, draw_person, fibrillate, trace_beats
+from ecglens.simulator.noise import draw_noise
+from ecglens.simulator.rhythm import Floats, draw_breathing, draw_rate, fibrillating_beats, sinus_beats
 
 __all__ = ["simulate"]
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ecglens.simulate.rhythm import Breathing, Floats, truncated_normal
+from ecglens.simulator.rhythm import Breathing, Floats, truncated_normal
 
 # mV in I, II, V1..V6 from the dipole (x to the left, y to the feet, z to the back).
 DOWER: Final = np.array(

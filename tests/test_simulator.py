@@ -9,10 +9,10 @@ from ecglens.errors import UsageError
 from ecglens.labels import KEYS
 from ecglens.leads import DERIVED_FROM_I_II, INDEX
 from ecglens.record import Record, Truth
-from ecglens.simulate import simulate
-from ecglens.simulate.heart import fibrillate
-from ecglens.simulate.noise import draw_noise
-from ecglens.simulate.rhythm import Breathing, fibrillating_beats, sinus_beats
+from ecglens.simulator import simulate
+from ecglens.simulator.heart import fibrillate
+from ecglens.simulator.noise import draw_noise
+from ecglens.simulator.rhythm import Breathing, fibrillating_beats, sinus_beats
 
 FS = 500.0
 COMBINATIONS = (

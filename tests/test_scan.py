@@ -1,0 +1,282 @@
+"""A legible ECG is accepted, whatever its layout and look; anything else is refused with a reason."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from ecglens.simulate import simulate
+
+from ecglens.io import read
+from ecglens.paper.drawing import render
+from ecglens.paper.layout import layouts
+from ecglens.paper.page import Page, Pixels
+from ecglens.paper.scan import Quality, assess
+from ecglens.paper.style import styles
+from ecglens.record import Record
+
+WORDS = [
+    "the",
+    "heart",
+    "beats",
+    "about",
+    "seventy",
+    "times",
+    "a",
+    "minute",
+    "and",
+    "nobody",
+    "knows",
+    "how",
+    "many",
+    "of",
+    "them",
+    "are",
+    "left",
+    "to",
+    "it",
+]
+
+# What each real picture shows, and what it should give: the photographs are of phones, scanners and screens.
+PHOTOS = {
+    "ecg00001.png": ("12 leads, 3x4 and one strip, pink, scan", True),
+    "ecg00002.png": ("12 leads, 3x4 and three strips, grey grid, thin trace, scan", True),
+    "ecg00003.png": ("12 leads, 3x4 and one strip, pink, thin trace, screen", True),
+    "ecg00005.jpg": ("limb leads only, six rows, dark photo: rows alone do not tell it from 6x2", True),
+    "ecg00006.png": ("12 leads, 3x4 and three strips, orange, thin trace, scan", True),
+    "ecg00007.png": ("12 leads, 3x4, the strip cut off, pink, screen", True),
+    "ecg00008.jpg": ("two leads, a close-up in shadow", False),
+    "ecg00010.png": ("12 leads, 3x4 and one strip, pale trace, screen", True),
+    "ecg00013.jpg": ("12 leads, 3x4, grey, scan", True),
+    "ecg00014.png": ("12 leads, the same picture as 10", True),
+    "ecg00015.png": ("12 leads, 3x4, pink, one noisy lead", True),
+    "ecg00016.jpg": ("12 leads, 3x4, text above", True),
+    "ecg00017.png": ("12 leads, 3x4, pink", True),
+    "ecg00018.jpg": ("12 leads, 3x4, text above", True),
+    "ecg00019.bmp": ("12 leads, 3x4, magenta, 640 pixels", True),
+    "ecg00020.jpg": ("12 leads, 3x4, photocopy whose grid is nearly as dark as the trace", True),
+    "ecg00021.bmp": ("12 leads, 3x4, magenta, 640 pixels", True),
+    "ecg00022.bmp": ("12 leads, 3x4, magenta, 640 pixels", True),
+    "ecg00023.jpg": ("12 leads, 3x4, pink", True),
+    "ecg00024.jpg": ("12 leads, 3x4 and one strip, text above", True),
+    "ecg00025.jpg": ("12 leads, 3x4, text above, noisy", True),
+    "ecg00026.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00027.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00028.jpg": ("12 leads, 3x4 and one strip, creased brown paper, phone photo", True),
+    "ecg00029.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00030.jpg": ("12 leads, 3x4 and one strip, cut off at the edges, phone photo", True),
+    "ecg00031.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00032.jpg": ("12 leads, 3x4 and one strip, phone photo with glare", True),
+    "ecg00033.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00034.jpg": ("12 leads, 3x4 and one strip, in perspective, phone photo", True),
+    "ecg00035.jpg": ("12 leads, 3x4 and one strip, thin trace on strong grid, phone photo", True),
+    "ecg00036.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00037.jpg": ("12 leads, 3x4 and one strip, thin trace, phone photo", True),
+    "ecg00038.jpg": ("12 leads, 3x4 and one strip, much muscle noise, phone photo", True),
+    "ecg00039.jpg": ("12 leads, 3x4 and one strip, wide complexes, phone photo", True),
+    "ecg00040.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00041.jpg": ("12 leads, 3x4 and one strip, two leads with noise, phone photo", True),
+    "ecg00042.jpg": ("12 leads, 3x4 and one strip, strong red grid, phone photo", True),
+    "ecg00043.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00044.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00045.jpg": ("12 leads, 3x4 and one strip, dark grid, close photo", True),
+    "ecg00046.jpg": ("12 leads, 3x4 and one strip, dark grid, close photo", True),
+    "ecg00047.jpg": ("12 leads, 3x4 and one strip, large waves that cross, phone photo", True),
+    "ecg00048.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00049.jpg": ("12 leads, 3x4 and one strip, curved paper, phone photo", True),
+    "ecg00050.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
+    "ecg00053.png": ("12 leads, 3x4 and three strips, whole letter page with text", True),
+    "ecg00054.png": ("12 leads, 3x4 and one strip, green, 621 pixels", True),
+}
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return simulate(("male",), rng=np.random.default_rng(3))
+
+
+@pytest.mark.parametrize("layout", layouts())
+@pytest.mark.parametrize(("px_per_mm", "rotation"), [(1.1, 0), (2.5, 10), (4, -10), (10, 4)])
+def test_pages_of_every_layout_size_and_turn_are_legible(
+    layout: str, px_per_mm: float, rotation: float, record: Record
+) -> None:
+    page = render(record, layout, px_per_mm=px_per_mm, rotation=rotation)
+    assert assess(page).reason is None
+
+
+@pytest.mark.parametrize("style", styles())
+@pytest.mark.parametrize("layout", ["3x4+1", "6x2"])
+def test_pages_of_every_style_are_legible(style: str, layout: str, record: Record) -> None:
+    assert assess(render(record, layout, style, px_per_mm=4, rotation=-3)).reason is None
+
+
+def test_rows_are_counted(record: Record) -> None:
+    for layout, rows in (("3x4", 3), ("3x4+1", 4), ("6x2", 6), ("12x1", 12)):
+        assert assess(render(record, layout, px_per_mm=4)).rows == pytest.approx(rows, abs=1)
+
+
+@pytest.mark.parametrize("rotation", [0, -7])
+@pytest.mark.parametrize("style", ["red", "blue", "copy"])
+def test_the_grid_gives_the_scale(style: str, rotation: float, record: Record) -> None:
+    page = render(record, "3x4+1", style, px_per_mm=6, rotation=rotation)
+    assert assess(page).px_per_mm == pytest.approx(6, rel=0.03)
+
+
+def test_without_a_grid_there_is_no_scale(record: Record) -> None:
+    assert assess(render(record, "3x4+1", "plain")).px_per_mm is None
+
+
+def solid(rng: np.random.Generator) -> Pixels:
+    return np.full((600, 800, 3), rng.integers(0, 256, 3), np.uint8)
+
+
+def gradient(rng: np.random.Generator) -> Pixels:
+    return cv2.resize(rng.integers(0, 256, (2, 2, 3)).astype(np.uint8), (900, 700))
+
+
+def noise(rng: np.random.Generator) -> Pixels:
+    return rng.integers(0, 256, (500, 700, 3)).astype(np.uint8)
+
+
+def texture(rng: np.random.Generator) -> Pixels:
+    """Noise with the spectrum of nature, 1/f."""
+    frequency = np.hypot(np.fft.fftfreq(600)[:, None], np.fft.rfftfreq(800))
+    frequency[0, 0] = 1
+    values = np.fft.irfft2(np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency**1.6, (600, 800))
+    return cv2.applyColorMap(cv2.normalize(values, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8), cv2.COLORMAP_BONE)
+
+
+def landscape(rng: np.random.Generator) -> Pixels:
+    picture = np.full((600, 900, 3), (150, 190, 230), np.uint8)
+    for hill in range(5):
+        edge = 150 + 80 * hill + np.cumsum(rng.normal(0, 4, 900))
+        picture[np.arange(600)[:, None] > edge] = rng.integers(30, 200, 3)
+    return cv2.add(picture, rng.integers(0, 30, picture.shape).astype(np.uint8))
+
+
+def blobs(rng: np.random.Generator) -> Pixels:
+    picture = np.full((700, 700, 3), 230, np.uint8)
+    for x, y, radius in rng.integers(10, 690, (60, 3)):
+        cv2.circle(picture, (int(x), int(y)), int(radius) // 8, rng.integers(0, 256, 3).tolist(), -1, cv2.LINE_AA)
+    return picture
+
+
+def text(rng: np.random.Generator) -> Pixels:
+    picture = np.full((1100, 800, 3), 255, np.uint8)
+    for y in range(60, 1080, 28):
+        line = " ".join(rng.choice(WORDS, 12))
+        cv2.putText(picture, line, (40, y), cv2.FONT_HERSHEY_COMPLEX, 0.6, (20, 20, 20), 1, cv2.LINE_AA)
+    return picture
+
+
+def spreadsheet(rng: np.random.Generator) -> Pixels:
+    picture = np.full((700, 1000, 3), 255, np.uint8)
+    for y in range(20, 700, 30):
+        cv2.line(picture, (0, y), (1000, y), (180, 180, 180), 1)
+        for x in range(0, 1000, 125):
+            cv2.putText(
+                picture, f"{rng.normal() * 99:.2f}", (x + 8, y + 22), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1
+            )
+    picture[:, ::125] = 180
+    return picture
+
+
+def bars(rng: np.random.Generator) -> Pixels:
+    picture = np.full((600, 900, 3), 255, np.uint8)
+    for x in range(80, 860, 60):
+        cv2.rectangle(picture, (x, int(rng.integers(60, 500))), (x + 40, 550), (180, 90, 40), -1)
+    cv2.rectangle(picture, (60, 40), (880, 550), (0, 0, 0), 2)
+    return picture
+
+
+def chart(rng: np.random.Generator) -> Pixels:
+    picture = np.full((600, 900, 3), 255, np.uint8)
+    cv2.rectangle(picture, (60, 40), (880, 550), (0, 0, 0), 1)
+    for _ in range(4):
+        walk = 300 + np.cumsum(rng.normal(0, 9, 200))
+        points = np.stack([np.linspace(60, 880, 200), walk.clip(45, 545)], axis=1)
+        cv2.polylines(picture, [points.astype(np.int32)], False, (0, 0, 0), 2, cv2.LINE_AA)
+    return picture
+
+
+def empty_grid(rng: np.random.Generator) -> Pixels:
+    nothing = Record(np.full((12, 5000), np.nan, np.float32), 500)
+    return render(nothing, "3x4+1", "red", px_per_mm=float(rng.uniform(2, 6))).pixels
+
+
+def rules(rng: np.random.Generator) -> Pixels:
+    picture = np.full((800, 1000, 3), 250, np.uint8)
+    picture[40::70] = picture[41::70] = 60
+    return picture
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [solid, gradient, noise, texture, landscape, blobs, text, spreadsheet, bars, chart, empty_grid, rules],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_pictures_without_an_ecg_are_refused(draw: Callable[[np.random.Generator], Pixels], seed: int) -> None:
+    quality = assess(Page(draw(np.random.default_rng(seed))))
+    assert not quality.legible
+    assert quality.reason
+    assert ": " in quality.reason  # what is wrong, then what to do
+
+
+def test_black_and_white_pictures_are_refused_as_such() -> None:
+    assert "black" in str(assess(Page(np.zeros((500, 700, 3), np.uint8))).reason)
+    assert "blank" in str(assess(Page(np.full((500, 700, 3), 255, np.uint8))).reason)
+
+
+def test_a_small_picture_is_refused_with_its_size() -> None:
+    reason = assess(Page(np.full((90, 120, 3), 255, np.uint8))).reason
+    assert reason is not None
+    assert "120 x 90 pixels" in reason
+
+
+def test_a_blurred_page_is_refused_as_blurred(record: Record) -> None:
+    page = render(record, px_per_mm=5)
+    sharp, blurred = assess(page), assess(Page(cv2.GaussianBlur(page.pixels, (0, 0), 8)))
+    assert sharp.legible
+    assert "blurred" in str(blurred.reason)
+    assert blurred.sharpness < sharp.sharpness
+
+
+def test_a_page_on_its_side_is_named_so(record: Record) -> None:
+    pixels = np.rot90(render(record, px_per_mm=4).pixels)
+    assert "turn" in str(assess(Page(np.ascontiguousarray(pixels))).reason)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_strips_of_one_or_two_leads_are_refused(rows: int, record: Record) -> None:
+    pixels = render(record, "12x1", px_per_mm=5).pixels[: (15 + 25 * rows) * 5]
+    assert not assess(Page(pixels)).legible
+
+
+def test_quality_is_plain_json(record: Record) -> None:
+    quality = assess(render(record, px_per_mm=3))
+    values = json.loads(json.dumps(quality.as_dict(), allow_nan=False))
+    assert set(values) == {field.name for field in dataclasses.fields(Quality)}
+    assert (values["width"], values["height"], values["reason"]) == (quality.width, quality.height, None)
+    blank = assess(Page(np.zeros((400, 400, 3), np.uint8)))
+    json.dumps(blank.as_dict(), allow_nan=False)
+
+
+def test_the_picture_is_left_as_it_was(record: Record) -> None:
+    page = render(record, px_per_mm=3)
+    before = page.pixels.copy()
+    assert assess(page) == assess(page)
+    assert np.array_equal(page.pixels, before)
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_real_pictures(name: str, data_dir: Path) -> None:
+    path = data_dir / "photos" / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not in {data_dir}")
+    page = read(path)
+    assert isinstance(page, Page)
+    shows, legible = PHOTOS[name]
+    assert assess(page).legible == legible, shows
