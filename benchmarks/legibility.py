@@ -45,8 +45,10 @@ def ecg(rng: Rng, layout: str, records: list[Path], rows: int | None = None) -> 
     turned = rows is None and rng.random() < 0.7
     page = render(record, layout, style, px_per_mm=px_per_mm, rotation=rng.uniform(-10, 10) if turned else 0.0).pixels
     if rows is not None:
-        top = 15 + 25 * int(rng.integers(0, 3))
-        page = page[round((top + 2) * px_per_mm) : round((top + 25 * rows + 2) * px_per_mm)]
+        sheet = load_layout(layout)
+        first = int(rng.integers(0, len(sheet.rows) - rows))
+        top, bottom = (sheet.margin.top + sheet.row_height * row for row in (first, first + rows))
+        page = page[round(top * px_per_mm) : round(bottom * px_per_mm)]
     return wear(page, rng) if rng.random() < 0.5 else page
 
 

@@ -23,7 +23,11 @@ def load(path: Path, kind: type[T]) -> T:
 
 
 def build(kind: type[T], values: dict[str, Any], where: str) -> T:
-    """Build the dataclass ``kind`` from plain values. ``where`` names their origin in errors."""
+    """Build the dataclass ``kind`` from plain values; a whole number will do for a float, a list for a tuple.
+
+    Raises ConfigError that begins with ``where``, the values' origin, and names the key: unknown, absent, of the wrong
+    type, or refused by ``kind`` with a ValueError.
+    """
     hints = get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind) if f.init}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - set(fields)):
@@ -48,7 +52,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: expected {len(inner)} values, got {len(value)}")
         return tuple(_convert(h, v, where) for h, v in zip(inner, value, strict=True))
     if origin is Literal:
-        if value in args:
+        if any(value == choice and type(value) is type(choice) for choice in args):  # True == 1 == 1.0
             return value
         raise ConfigError(f"{where}: {value!r} is none of {', '.join(map(str, args))}")
     if origin in (Union, UnionType):

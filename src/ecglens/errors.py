@@ -1,6 +1,6 @@
 """Everything ecglens can refuse, as one tree.
 
-EcgLensError
+EcgLensError              the base; its numbers are those of a defect               exit 1, HTTP 500
 ├── UsageError            the caller asked for something that does not exist        exit 2, HTTP 400
 │   ├── ConfigError       a configuration file is wrong                             exit 2, HTTP 400
 │   └── MissingExtraError an optional dependency is not installed                   exit 2, HTTP 501

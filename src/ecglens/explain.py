@@ -18,7 +18,7 @@ _WINDOW_MM: Final = 5.0  # how far evidence along a trace is painted above and b
 
 
 def overlay(page: Page, evidence: Map) -> Pixels:
-    """Return the page's pixels with a map (h, w) >= 0 laid over them: the redder, the more a place says for the label.
+    """Return the page's pixels (H, W, 3) with a map (h, w) >= 0 laid over them: redder where more speaks for the label.
 
     The map is stretched over the whole page, as the page was for the model, and scaled to its own maximum.
     """
@@ -43,13 +43,21 @@ def overlay_traces(page: Page, evidence: Map, duration: float) -> Pixels:
         for (x, y), value in zip(trace.points, at, strict=True):
             if not np.isnan(y) and value > 0.02:
                 column, row = round(float(x)), round(float(y))
-                part = layer[max(row - reach, 0) : row + reach, max(column - 1, 0) : column + 2]
+                part = layer[_span(row, reach), _span(column, 1)]
                 np.maximum(part, value, out=part)
     return tint(page.pixels, np.asarray(cv2.GaussianBlur(layer, (0, 0), page.px_per_mm), np.float32))
 
 
+def _span(centre: int, reach: int) -> slice:
+    """Indices no further than ``reach`` from ``centre``; none where that is before the first."""
+    return slice(max(centre - reach, 0), max(centre + reach + 1, 0))
+
+
 def join(maps: Map, starts: Map, window: float, duration: float) -> Map:
-    """Join maps (n, labels, t) of overlapping windows that begin at ``starts`` s into their mean, (labels, times)."""
+    """Join maps (n, labels, t) of overlapping windows into their mean over ``duration`` s, (labels, times).
+
+    Each map covers ``window`` seconds from its ``starts`` (n,) s. Times that no window covers are 0.
+    """
     step = window / maps.shape[2]
     total, count = np.zeros((maps.shape[1], round(duration / step)), np.float32), np.zeros(round(duration / step))
     for evidence, start in zip(maps, starts, strict=True):
@@ -68,11 +76,15 @@ def normalise(evidence: Map) -> Map:
 def tint(pixels: Pixels, strength: Map) -> Pixels:
     """Lay ``COLOUR`` over pixels (H, W, 3) as strongly as ``strength`` (H, W) in [0, 1] says; dark ink stays dark."""
     share = (OPACITY * strength)[..., None]
-    return np.asarray(pixels * (1 - share) + np.minimum(pixels, np.array(COLOUR, np.uint8)) * share, np.uint8)
+    tinted = pixels * (1 - share) + np.minimum(pixels, np.array(COLOUR, np.uint8)) * share
+    return np.asarray(tinted.round(), np.uint8)
 
 
 def stack(panels: Sequence[tuple[str, Pixels]]) -> Pixels:
-    """Return the panels one below the other, each under its caption."""
+    """Return panels (H, W, 3) of one width, each under its caption, one below the other: (sum of heights, W, 3).
+
+    Raises ValueError for no panels or unequal widths.
+    """
     return np.vstack([part for caption, pixels in panels for part in (_captioned(caption, pixels.shape[1]), pixels)])
 
 

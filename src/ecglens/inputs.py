@@ -50,7 +50,7 @@ class SignalSpec:
 
 
 def image_tensor(page: Page, spec: ImageSpec) -> Tensor:
-    """Return (1, 3, size, size) float32 of a page."""
+    """Return ``pixels`` (1, 3, size, size) float32 of a page, as ``spec`` says."""
     pixels = page.pixels
     if pixels.shape[:2] != (spec.size, spec.size):
         pixels = np.asarray(cv2.resize(pixels, (spec.size, spec.size), interpolation=cv2.INTER_AREA), np.uint8)
@@ -80,12 +80,15 @@ def check_record(record: Record, spec: SignalSpec) -> None:
 def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     """Cut a prepared record into windows (n, 12, samples) mV, half overlapping; return them and their starts (n,) in s.
 
-    Windows with too many gaps are left out. Raises SignalError when none is left.
+    What a record lacks of one window counts as a gap. Gaps are 0, the baseline's level; windows with more than
+    ``MAX_MISSING`` of them are left out. Raises SignalError when none is left.
     """
+    short = max(spec.samples - prepared.signal.shape[1], 0)  # a sample or two at low rates, after rounding
+    samples = np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan)
     last = max(prepared.signal.shape[1] - spec.samples, 0)
     count = 1 + round(2 * last / spec.samples)
     starts = np.linspace(0, last, count).round().astype(int)
-    windows = np.stack([prepared.signal[:, s : s + spec.samples] for s in starts])
+    windows = np.stack([samples[:, s : s + spec.samples] for s in starts])
     missing = np.isnan(windows)
     whole = missing.mean(axis=(1, 2)) <= MAX_MISSING
     if not whole.any():
@@ -94,7 +97,7 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
 
 
 def signal_tensors(record: Record, spec: SignalSpec) -> tuple[dict[str, Tensor], Tensor]:
-    """Return the network's inputs by name for one record, and the start (n,) in seconds of each window.
+    """Return the network's inputs by name for one record, as ``spec`` says, and each window's start (n,) in seconds.
 
     Raises SignalError when the record cannot be answered for.
     """

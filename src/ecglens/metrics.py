@@ -102,7 +102,7 @@ def confusion(truth: npt.ArrayLike, score: npt.ArrayLike, threshold: float) -> C
 
 
 def calibration_error(truth: npt.ArrayLike, probability: npt.ArrayLike, bins: int = 15) -> float:
-    """Expected calibration error over bins of equal width (Guo et al., ICML 2017)."""
+    """Expected calibration error of probabilities in [0, 1] over bins of equal width (Guo et al., ICML 2017)."""
     truth_, probability_ = _known(truth, probability)
     if not len(truth_):
         return float("nan")
@@ -114,23 +114,32 @@ def calibration_error(truth: npt.ArrayLike, probability: npt.ArrayLike, bins: in
 def fit_platt(truth: npt.ArrayLike, logit: npt.ArrayLike, steps: int = 100) -> tuple[float, float]:
     """Slope and offset (a, b) of the likeliest ``sigmoid(a * logit + b)`` (Platt 1999), by Newton's method.
 
-    Targets are smoothed as Platt proposes, so that separable labels give finite values.
+    Targets are smoothed as Platt proposes, so that separable labels give finite values; no labels give (1, 0).
     """
     truth_, logit_ = _known(truth, logit)
+    if not len(truth_):
+        return 1.0, 0.0
+    centre, spread = float(logit_.mean()), float(logit_.std()) or 1.0  # steps below are in units of the spread
     positives = truth_.sum()
     negatives = len(truth_) - positives
     target = np.where(truth_ == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    design = np.column_stack([logit_, np.ones_like(logit_)])
+    design = np.column_stack([(logit_ - centre) / spread, np.ones_like(logit_)])
     weights = np.array([1.0, 0.0])
     for _ in range(steps):
-        p = 1 / (1 + np.exp(-design @ weights))
+        p = sigmoid(design @ weights)
         gradient = design.T @ (p - target)
         hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         weights -= step / max(1.0, float(np.abs(step).max()))  # a full step may overshoot far from the optimum
         if np.abs(step).max() < 1e-9:
             break
-    return float(weights[0]), float(weights[1])
+    slope = float(weights[0]) / spread
+    return slope, float(weights[1]) - slope * centre
+
+
+def sigmoid(logit: npt.ArrayLike) -> Values:
+    """1 / (1 + exp(-logit)) of any shape, without overflow."""
+    return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(logit, np.float64))))
 
 
 def _known(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Values, Values]:

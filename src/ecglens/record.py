@@ -37,7 +37,7 @@ class Truth:
     axis: float = float("nan")
 
     def per_beat(self, interval: str) -> npt.NDArray[np.float64]:
-        """Return ``"P"``, ``"PR"``, ``"QRS"`` or ``"QT"`` of every beat, (beats,) ms."""
+        """Return ``"P"``, ``"PR"``, ``"QRS"`` or ``"QT"`` of every beat, (beats,) ms. Raises KeyError for others."""
         start, end = _BOUNDS[interval]
         return 1000 * (self.waves[end] - self.waves[start])
 
@@ -73,7 +73,8 @@ class Record:
         """Build a record from millivolt samples by lead name; limb leads that follow from others are computed.
 
         ``leads`` maps a name in any common spelling to T samples. Leads that are absent and cannot be computed
-        become NaN. Raises SignalError for unknown or repeated names and for unequal lengths.
+        become NaN. Raises SignalError for no leads, unknown or repeated names, unequal lengths, samples that are not
+        one row, and whatever a Record refuses.
         """
         rows: dict[str, Signal] = {}
         for name, samples in leads.items():
@@ -83,7 +84,11 @@ class Record:
             if lead in rows:
                 raise SignalError(f"lead {lead} is given twice: keep one of them")
             rows[lead] = np.asarray(samples, np.float32)
-        if not rows or len({row.shape for row in rows.values()}) != 1:
+        if not rows:
+            raise SignalError("there are no leads: give the samples of each by its name")
+        if any(row.ndim != 1 for row in rows.values()):
+            raise SignalError("the samples of a lead are not in one row: give one list of numbers for each lead")
+        if len({row.shape for row in rows.values()}) != 1:
             raise SignalError("the leads have different lengths: give the same number of samples for each")
         length = next(iter(rows.values())).shape[0]
         missing = np.full(length, np.nan, np.float32)

@@ -11,12 +11,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import ModelError
+from ecglens.config import build
+from ecglens.errors import ConfigError, ModelError
 from ecglens.inputs import ImageSpec, SignalSpec
+from ecglens.metrics import sigmoid
 
 Array = npt.NDArray[np.float32]
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
+_SPECS: Final[dict[str, type[ImageSpec | SignalSpec]]] = {"image": ImageSpec, "signal": SignalSpec}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,9 @@ class Card:
     thresholds: Mapping[str, float]
 
     def probabilities(self, logits: Array) -> npt.NDArray[np.float64]:
-        """Calibrated probabilities of logits (..., labels)."""
+        """Calibrated probabilities (..., labels) of logits (..., labels)."""
         slope, offset = np.array([self.calibration[key] for key in self.labels]).T
-        return np.asarray(1 / (1 + np.exp(-(logits * slope + offset))))
+        return sigmoid(logits * slope + offset)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +51,7 @@ class Model:
     session: Any
 
     def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
-        """Return ``logits`` (n, labels) and ``maps`` (n, labels, positions...)."""
+        """Return ``logits`` (n, labels) and ``maps`` (n, labels, positions...) of inputs by name, n of each."""
         logits, maps = self.session.run(["logits", "maps"], dict(inputs))
         return logits, maps
 
@@ -59,13 +62,14 @@ def load_model(path: Path) -> Model:
     Raises ModelError when either is missing, damaged, or not made for the other.
     """
     try:
-        return _load(path.resolve(), path.stat().st_mtime_ns)
+        return _load(path.resolve(), path.stat().st_mtime_ns, path.with_suffix(".json").stat().st_mtime_ns)
     except OSError as error:
-        raise ModelError(f"the model {path.name} is missing: train one, or install ecglens again") from error
+        missing = Path(error.filename or path).name
+        raise ModelError(f"the model file {missing} is missing: train one, or install ecglens again") from error
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, modified: int) -> Model:
+def _load(path: Path, graph_modified: int, card_modified: int) -> Model:
     graph = path.read_bytes()
     card = _read_card(path.with_suffix(".json"))
     if hashlib.sha256(graph).hexdigest() != card.sha256:
@@ -82,15 +86,15 @@ def _load(path: Path, modified: int) -> Model:
 def _read_card(path: Path) -> Card:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        spec = ImageSpec(**values["spec"]) if values["kind"] == "image" else SignalSpec(**values["spec"])
+        calibration = {key: values["calibration"][key] for key in values["labels"]}
         return Card(
             name=values["name"],
             version=values["version"],
             sha256=values["sha256"],
             labels=tuple(values["labels"]),
-            spec=spec,
-            calibration={key: tuple(values["calibration"][key]) for key in values["labels"]},
+            spec=build(_SPECS[values["kind"]], values["spec"], path.name),
+            calibration={key: (float(slope), float(offset)) for key, (slope, offset) in calibration.items()},
             thresholds={key: float(values["thresholds"][key]) for key in values["labels"]},
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the model card {path.name} is damaged ({error!r}): export the model again") from error

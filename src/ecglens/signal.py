@@ -19,6 +19,7 @@ def resample(record: Record, fs: float) -> Record:
     """Return the record at ``fs`` Hz: band-limited interpolation with a Kaiser-windowed sinc.
 
     Samples whose nearest original sample is NaN are NaN. Beat times in ``truth`` are in seconds and stay true.
+    Raises SignalError for a rate that cannot be an ECG's.
     """
     ratio = Fraction(fs / record.fs).limit_denominator(1000)
     if ratio == 1:
@@ -64,19 +65,20 @@ def fill_gaps(signal: Signal) -> Signal:
 
 
 def remove_baseline(record: Record, window: float = 1.0) -> Record:
-    """Subtract a running median of ``window`` seconds from each lead (Sangha et al. 2022, Methods)."""
+    """Subtract a running median of ``window`` seconds from each lead (Sangha et al. 2022, Methods); 0 changes nothing.
+
+    The median is over the samples that were recorded; the window is centred and shrinks at the ends.
+    """
     if window <= 0:
         return record
     half = int(window * record.fs) // 2
-    padded = np.pad(
-        record.signal, ((0, 0), (half, half)), constant_values=np.nan
-    )  # NaN: the window shrinks at the ends
+    padded = np.pad(record.signal, ((0, 0), (half, half)), constant_values=np.nan)
     median = bottleneck.move_median(padded, 2 * half + 1, min_count=1, axis=1)[:, 2 * half :]
     return Record((record.signal - median).astype(np.float32), record.fs, record.truth)
 
 
 def crop(record: Record, start: float, duration: float) -> Record:
-    """Return ``duration`` seconds from ``start``; samples outside the record are NaN (``truth`` is dropped)."""
+    """Return ``duration`` > 0 seconds from ``start`` s; samples outside the record are NaN, ``truth`` is dropped."""
     first, length = round(start * record.fs), round(duration * record.fs)
     out = np.full((record.signal.shape[0], length), np.nan, np.float32)
     begin, end = max(first, 0), min(first + length, record.signal.shape[1])

@@ -125,6 +125,8 @@ def train(
     ``init`` is ``imagenet`` (image only), ``none`` or a safetensors file. A run found in ``out`` is carried on.
     Raises UsageError when ``out`` holds another run, ModelError when ``init`` cannot be loaded.
     """
+    if init == "imagenet" and kind == "signal":
+        raise UsageError("there are no ImageNet weights for signals: use --init none or a file")
     out.mkdir(parents=True, exist_ok=True)
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
@@ -140,8 +142,6 @@ def train(
     network = build_network(spec, imagenet=kind == "image" and init == "imagenet")
     if init not in ("imagenet", "none"):
         load_weights(network, Path(init))
-    elif init == "imagenet" and kind == "signal":
-        raise UsageError("there are no ImageNet weights for signals: use --init none")
     if isinstance(network, InceptionNet) and recipe.scalars:
         network.scalar_mean.copy_(torch.from_numpy(np.nanmean(train_store.scalars, axis=0)))
         network.scalar_std.copy_(torch.from_numpy(np.nanstd(train_store.scalars, axis=0)))
@@ -338,7 +338,11 @@ class Run:
         total = stage.steps(order.per_epoch)
         examples = Examples(self.train_store, self.spec, self.recipe.seed)
         loader = DataLoader(
-            examples, batch_sampler=order, num_workers=self.workers, pin_memory=self.device.type == "cuda"
+            examples,
+            batch_sampler=order,
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator(),  # its own: the global one is part of the checkpoint
         )
         weights = [
             torch.from_numpy(w).to(self.device) for w in balanced_weights(self.train_store.labels, self.recipe.balance)

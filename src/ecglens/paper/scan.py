@@ -30,7 +30,8 @@ MIN_ROWS: Final = 2.3
 
 _WORK: Final = 720  # long side of the reduced copy, pixels
 _GRID_PATCH: Final = 192  # side of the square in its middle in which the grid is looked for, pixels
-_MIN_GRID: Final = 0.07
+_GRID_SHARE: Final = 0.12  # share of the picture that the lines of a 5 mm grid cover at least
+_MIN_GRID: Final = 0.07  # least strength of its period; pages without a grid have less
 
 # Shares of the picture that may be trace: the best of them counts. The first fits most pages, the next ones crowded
 # or small pages and those with a sparse trace.
@@ -38,7 +39,9 @@ _INK_SHARES: Final = (0.036, 0.05, 0.024, 0.075)
 
 _BANDS: Final = 6
 _DARKEST_SHARE: Final = 0.004  # the ink's darkness is what this share of the picture reaches
-_FAINTEST: Final = 8  # darkness below which nothing is ink
+_DARK_GROUND: Final = 90  # light (0-255) below which the ground may be a screen's
+_FAINTEST: Final = 8  # darkness (0-255) below which nothing is ink
+_FAINTEST_INK: Final = 0.2  # share of the darkest ink's darkness below which nothing is ink
 
 FEATURES: Final = (
     "rows",
@@ -64,9 +67,99 @@ FEATURES: Final = (
 _ROWS: Final = FEATURES.index("rows")
 _INK: Final = FEATURES.index("ink")
 
-_MEAN = _SPREAD = np.ones(len(FEATURES))
-_LINEAR = _SQUARE = np.zeros(len(FEATURES))
-_BIAS = 0.0
+_MEAN: Final = np.array(
+    [
+        3.2369,
+        0.8751,
+        0.2182,
+        2.0674,
+        0.0448,
+        0.2066,
+        2.0452,
+        0.6081,
+        0.2906,
+        0.7701,
+        0.1538,
+        2.1448,
+        0.5358,
+        0.2142,
+        1.3699,
+        0.5414,
+        0.0411,
+        2.6072,
+        0.336,
+    ]
+)
+_SPREAD: Final = np.array(
+    [
+        3.2021,
+        0.5353,
+        0.2262,
+        1.1797,
+        0.1244,
+        0.3253,
+        0.7636,
+        0.3346,
+        0.2222,
+        0.3001,
+        0.2407,
+        1.0788,
+        0.5307,
+        0.1355,
+        0.9214,
+        0.3419,
+        0.0187,
+        1.9579,
+        0.2329,
+    ]
+)
+_BIAS: Final = -1.5932
+_LINEAR: Final = np.array(
+    [
+        -0.5159,
+        2.7714,
+        -0.207,
+        0.4294,
+        -0.0369,
+        0.3373,
+        -0.2828,
+        2.5457,
+        1.4955,
+        -0.0701,
+        -1.5085,
+        0.0259,
+        -2.2018,
+        -0.4335,
+        0.3846,
+        1.3786,
+        1.0656,
+        0.8799,
+        0.1586,
+    ]
+)
+_SQUARE: Final = np.array(
+    [
+        -0.1234,
+        -0.3591,
+        -0.5996,
+        -0.7197,
+        -0.0313,
+        -0.4321,
+        -0.2918,
+        0.4037,
+        -0.5244,
+        -0.1465,
+        -0.766,
+        -0.8362,
+        0.6079,
+        -1.0549,
+        1.7699,
+        -0.4563,
+        -0.014,
+        0.3124,
+        -0.3903,
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +212,7 @@ def assess(page: Page) -> Quality:
     if max(height, width) < MIN_LONG_SIDE or min(height, width) < MIN_SHORT_SIDE:
         return Quality(width, height, None, 0.0, 0.0, 0.0, 0.0, 0.0, _too_small(width, height))
     lightest, darkest = _reduced(page.pixels)
-    darkness = _darkness(lightest)
+    darkness = _darkness(_as_paper(lightest))
     reaching = _reaching(darkness)
     contrast = _level(reaching, _DARKEST_SHARE) / 255
     sharpness = _sharpness(darkness, contrast)
@@ -132,7 +225,7 @@ def assess(page: Page) -> Quality:
 
 def trace_features(pixels: Pixels) -> Floats:
     """Return (cuts, features): the properties named in ``FEATURES`` for every cut between ink and paper."""
-    darkness = _darkness(_reduced(pixels)[0])
+    darkness = _darkness(_as_paper(_reduced(pixels)[0]))
     reaching = _reaching(darkness)
     return np.array([_features(darkness, reaching, cut) for cut in _cuts(reaching)])
 
@@ -193,6 +286,15 @@ def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
     return np.asarray(lightest, np.uint8), np.asarray(darkest, np.uint8)
 
 
+def _as_paper(channel: Pixels) -> Pixels:
+    """Dark on light: a screen's light traces on a dark ground are inverted, paper in poor light is not."""
+    reaching = _reaching(channel)
+    low, middle, high = (_level(reaching, share) for share in (0.99, 0.5, 0.01))
+    if middle < _DARK_GROUND and high - middle > 2 * (middle - low):
+        return np.asarray(cv2.bitwise_not(channel), np.uint8)
+    return channel
+
+
 def _darkness(channel: Pixels) -> Pixels:
     """How much darker each pixel is than the paper around it, as a share of the paper's light, 0-255."""
     side = max(9, max(channel.shape) // 40 | 1)
@@ -220,8 +322,9 @@ def _sharpness(darkness: Pixels, contrast: float) -> float:
 
 
 def _cuts(reaching: Floats) -> list[int]:
-    """Darkness from which on a pixel is ink, for each of ``_INK_SHARES``; fewer where the picture is nearly empty."""
-    return list(dict.fromkeys(max(_FAINTEST, _level(reaching, share)) for share in _INK_SHARES))
+    """Darkness from which on a pixel is ink, for each of ``_INK_SHARES``; fewer where little stands out."""
+    faintest = max(_FAINTEST, round(_FAINTEST_INK * _level(reaching, _DARKEST_SHARE)))
+    return list(dict.fromkeys(max(faintest, _level(reaching, share)) for share in _INK_SHARES))
 
 
 def _best_traces(darkness: Pixels, reaching: Floats) -> tuple[float, float, float]:
@@ -384,12 +487,18 @@ def _grid_period(darkest: Pixels) -> float | None:
 
 
 def _grid_patch(darkest: Pixels, side: int) -> Pixels:
-    """A square from the middle: the ink's darkness, cut off where the trace begins."""
+    """A square from the middle: the ink's darkness without the trace; all 0 where there are no lines."""
     top, left = ((length - side) // 2 for length in darkest.shape)
     patch = darkest[top : top + side, left : left + side]
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
     dark = np.asarray(cv2.subtract(cv2.morphologyEx(patch, cv2.MORPH_CLOSE, kernel), patch), np.uint8)
-    return np.minimum(dark, np.uint8(max(4, _level(_reaching(dark), 0.1))))
+    lines = _level(_reaching(dark), _GRID_SHARE)
+    if lines < 3:
+        return np.zeros_like(dark)
+    trace = cv2.dilate(cv2.threshold(dark, min(254, 3 * lines), 255, cv2.THRESH_BINARY)[1], np.ones((3, 3), np.uint8))
+    dark = np.minimum(dark, np.uint8(lines))
+    dark[trace > 0] = round(float(dark.mean()))
+    return dark
 
 
 def _lag_profiles(patch: Pixels) -> tuple[Floats, Floats]:

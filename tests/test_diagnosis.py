@@ -1,0 +1,171 @@
+"""The one road from an input to an answer, with the models that ship."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import ecglens
+from ecglens.diagnosis import diagnose, diagnose_file
+from ecglens.errors import ModelError, UsageError
+from ecglens.io import wfdb
+from ecglens.labels import KEYS
+from ecglens.leads import INDEX
+from ecglens.record import Record
+from ecglens.simulator import simulate
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return simulate({"LBBB"}, rng=np.random.default_rng(3))
+
+
+@pytest.fixture(scope="module")
+def page_file(record: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "page.png"
+    Image.fromarray(ecglens.render(record).pixels).save(path)
+    return path
+
+
+def test_a_signal_is_answered_for(record: Record) -> None:
+    answer = diagnose(record)
+    assert answer.readable
+    assert answer.kind == "signal"
+    assert tuple(answer.labels) == KEYS
+    assert all(0 < finding.probability < 1 for finding in answer.labels.values())
+    assert answer.labels["LBBB"].positive
+    assert answer.measurements["qrs_ms"] > 120
+
+
+def test_a_page_is_answered_for(page_file: Path) -> None:
+    answer = diagnose(page_file)
+    assert answer.readable
+    assert answer.kind == "image"
+    assert tuple(answer.labels) == KEYS
+    assert answer.quality["width"] > 0
+    assert answer.maps.min() >= 0
+
+
+def test_the_same_picture_gives_the_same_answer_however_it_comes(page_file: Path) -> None:
+    pixels = np.asarray(Image.open(page_file).convert("RGB"))
+    answers = [diagnose(page_file), diagnose(page_file.read_bytes()), diagnose(ecglens.Page(pixels)), diagnose(pixels)]
+    assert len({json.dumps(answer.to_dict()["labels"]) for answer in answers}) == 1
+
+
+def test_the_same_signal_gives_the_same_answer_however_it_comes(record: Record, tmp_path: Path) -> None:
+    header = wfdb.write(record, tmp_path / "one")
+    expected = diagnose(record).labels
+    for given in (diagnose(header), diagnose(record.signal, fs=record.fs), diagnose(tmp_path / "one")):
+        assert [f.probability for f in given.labels.values()] == pytest.approx(
+            [f.probability for f in expected.values()], abs=5e-3
+        )
+
+
+def test_the_answer_as_json_has_the_agreed_keys(record: Record) -> None:
+    answer = json.loads(json.dumps(diagnose(record).to_dict()))
+    assert list(answer) == [
+        "schema", "source", "page", "kind", "readable", "reason", "labels", "quality", "measurements", "model",
+    ]  # fmt: skip
+    assert answer["schema"] == "ecglens/1"
+    assert list(answer["labels"]) == ["AF", "RBBB", "LBBB", "1dAVb", "ST", "SB", "male"]
+    assert set(answer["labels"]["AF"]) == {"probability", "positive"}
+    assert set(answer["model"]) == {"name", "version", "sha256"}
+
+
+def test_the_annotated_page_shows_one_panel_a_positive_label(record: Record, page_file: Path) -> None:
+    for ecg in (record, page_file):
+        answer = diagnose(ecg)
+        height, width = answer.annotated.pixels.shape[:2]
+        panels = max(len(answer.positives), 1)
+        page = ecglens.render(record, "3x4+1-II", px_per_mm=6) if ecg is record else ecglens.read(ecg)
+        assert width == page.pixels.shape[1]
+        assert height > panels * page.pixels.shape[0]
+
+
+def test_evidence_of_a_signal_covers_all_of_it(record: Record) -> None:
+    answer = diagnose(record)
+    assert answer.maps.shape == (len(KEYS), 500)  # 10 s at 50 positions a second
+    assert answer.maps[KEYS.index("LBBB")].max() > 0
+
+
+def without(record: Record, lead: str) -> Record:
+    signal = record.signal.copy()
+    signal[INDEX[lead]] = np.nan
+    return Record(signal, record.fs)
+
+
+def test_what_cannot_be_read_gets_one_sentence(record: Record, tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    noise = np.random.default_rng(0).integers(0, 255, (600, 800, 3), np.uint8)
+    flat = record.signal.copy()
+    flat[6:9] = 0.5
+    refused = {
+        "V3 not recorded": without(record, "V3"),
+        "at least 5 s": Record(record.signal[:, :2000], record.fs),
+        "V1, V2, V3 are flat": Record(flat, record.fs),
+        "does not exist": tmp_path / "missing.png",
+        "empty": tmp_path / "empty.png",
+        "ECG": noise,
+    }
+    for says, ecg in refused.items():
+        answer = diagnose(ecg)
+        assert not answer.readable, says
+        assert says in answer.reason
+        assert answer.labels == {}
+        assert "\n" not in answer.reason
+        with pytest.raises(UsageError):
+            _ = answer.annotated
+
+
+def test_gaps_are_borne_up_to_a_tenth(record: Record) -> None:
+    signal = record.signal.copy()
+    signal[:, 1000:1200] = np.nan
+    assert diagnose(Record(signal, record.fs)).readable
+    signal[:, ::2] = np.nan
+    assert "missing" in diagnose(Record(signal, record.fs)).reason
+
+
+def test_a_rate_is_never_guessed(record: Record) -> None:
+    with pytest.raises(UsageError, match="give fs"):
+        diagnose(record.signal)
+
+
+def test_a_model_reads_only_its_kind(record: Record) -> None:
+    from ecglens.runtime import WEIGHTS
+
+    with pytest.raises(UsageError, match="does not read"):
+        diagnose(record, model=WEIGHTS / "image.onnx")
+    with pytest.raises(ModelError, match="missing"):
+        diagnose(record, model=WEIGHTS / "none.onnx")
+
+
+def test_every_page_of_a_file_is_answered_for(page_file: Path, tmp_path: Path) -> None:
+    pages = [Image.open(page_file).convert("RGB") for _ in range(2)]
+    pages[0].save(tmp_path / "two.tiff", save_all=True, append_images=[pages[1], Image.new("RGB", (800, 600), "white")])
+    answers = list(diagnose_file(tmp_path / "two.tiff"))
+    assert [answer.page for answer in answers] == [1, 2, 3]
+    assert [answer.readable for answer in answers] == [True, True, False]
+    with pytest.raises(UsageError, match="3 pages"):
+        diagnose(tmp_path / "two.tiff")
+
+
+@pytest.mark.parametrize("label", ["LBBB", "RBBB", "ST", "SB", "1dAVb", "AF"])
+def test_simulated_diagnoses_are_told_from_normal(label: str) -> None:
+    """On average over ten hearts the signal model finds a label likelier where it holds."""
+
+    def mean(labels: set[str]) -> float:
+        return float(
+            np.mean(
+                [diagnose(simulate(labels, rng=np.random.default_rng(i))).labels[label].probability for i in range(10)]
+            )
+        )
+
+    assert mean({label}) > 5 * mean(set())
+
+
+def test_ptbxl_records_and_photos_are_answered_for(data_dir: Path) -> None:
+    for path in sorted((data_dir / "cinc").glob("*.hea"))[:5]:
+        assert diagnose(path).readable, path.name
+    assert diagnose(data_dir / "photos" / "ecg00001.png").readable

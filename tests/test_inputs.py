@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecglens.errors import SignalError
+from ecglens.inputs import (
+    ImageSpec,
+    SignalSpec,
+    check_record,
+    image_tensor,
+    prepare_record,
+    signal_tensors,
+    signal_windows,
+)
+from ecglens.intervals import measure, scalars
+from ecglens.paper.page import Page
+from ecglens.record import Record
+
+SPEC = SignalSpec()
+
+
+def noisy(seconds: float, fs: float = 300.0) -> Record:
+    rng = np.random.default_rng(0)
+    return Record(rng.normal(size=(12, round(seconds * fs))).astype(np.float32), fs)
+
+
+def test_pixels_less_mean_over_sd_by_hand() -> None:
+    spec = ImageSpec(size=4, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0))
+    tensor = image_tensor(Page(np.tile(np.array([255, 0, 51], np.uint8), (4, 4, 1))), spec)
+    assert (tensor.shape, tensor.dtype) == ((1, 3, 4, 4), np.float32)
+    np.testing.assert_allclose(tensor[0, :, 2, 1], [1.0, -1.0, 0.1], atol=1e-6)
+
+
+def test_channels_rows_and_columns_keep_their_places() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    tensor = image_tensor(Page(pixels), ImageSpec(5, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
+    np.testing.assert_allclose(tensor[0].transpose(1, 2, 0) * 255, pixels, atol=1e-3)
+
+
+def test_a_page_is_squeezed_by_averaging() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 3), dtype=np.uint8)
+    tensor = image_tensor(Page(pixels), ImageSpec(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)))
+    means = pixels.reshape(4, 3, 4, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(tensor[0].transpose(1, 2, 0) * 255, means, atol=0.51)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_any_page_gives_the_shape_of_the_specification(height: int, width: int) -> None:
+    assert image_tensor(Page(np.zeros((height, width, 3), np.uint8)), ImageSpec(20)).shape == (1, 3, 20, 20)
+
+
+@pytest.mark.parametrize("fs", [100.0, 300.0, 360.0, 500.0, 1000.0])
+@pytest.mark.parametrize("short", [0, 1])
+def test_five_seconds_are_enough_at_any_rate_even_a_sample_less(fs: float, short: int) -> None:
+    record = noisy(5 - short / fs, fs)
+    tensors, starts = signal_tensors(record, SPEC)
+    assert list(tensors) == ["signal"]
+    assert tensors["signal"].shape == (1, 12, 1500)
+    assert np.isfinite(tensors["signal"]).all()
+    assert starts.tolist() == [0.0]
+
+
+def test_a_window_is_the_prepared_signal_at_its_start() -> None:
+    prepared = prepare_record(noisy(10, 500.0), SPEC)
+    windows, starts = signal_windows(prepared, SPEC)
+    assert prepared.fs == SPEC.fs
+    assert starts.tolist() == [0.0, 2.5, 5.0]
+    for window, start in zip(windows, (0, 750, 1500), strict=True):
+        np.testing.assert_array_equal(window, prepared.signal[:, start : start + 1500])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1500, 9000))
+def test_windows_lie_inside_the_record_and_overlap_by_about_half(samples: int) -> None:
+    windows, starts = signal_windows(Record(np.zeros((12, samples), np.float32), 300.0), SPEC)
+    assert windows.shape[1:] == (12, 1500)
+    assert starts[0] == 0
+    assert round(starts[-1] * 300) + 1500 <= samples
+    assert samples - (round(starts[-1] * 300) + 1500) <= 375
+    assert all(1.25 <= step <= 5 * 0.75 for step in np.diff(starts))
+
+
+def test_gaps_are_the_baselines_level_and_windows_with_too_many_are_left_out() -> None:
+    record = noisy(10)
+    record.signal[:, :600] = np.nan  # 40 % of the window from 0 s
+    record.signal[0, 800:900] = np.nan  # 0.6 % of the window from 2.5 s
+    windows, starts = signal_windows(record, SPEC)
+    assert starts.tolist() == [2.5, 5.0]
+    np.testing.assert_array_equal(windows[0, 0, 50:150], 0)
+    np.testing.assert_array_equal(windows[0, 1:], record.signal[1:, 750:2250])
+
+
+def test_too_many_gaps_everywhere_are_refused() -> None:
+    record = noisy(10)
+    record.signal[:, ::5] = np.nan
+    with pytest.raises(SignalError, match="5 s in one piece"):
+        signal_windows(record, SPEC)
+
+
+def test_a_record_far_shorter_than_a_window_is_no_window() -> None:
+    with pytest.raises(SignalError, match="5 s in one piece"):
+        signal_windows(noisy(4), SPEC)
+
+
+def with_rows(rows: slice | list[int], value: float) -> Record:
+    record = noisy(6)
+    record.signal[rows] = value
+    return record
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (with_rows([4], np.nan), "lead aVL not recorded"),
+        (with_rows([0, 11], np.nan), "leads I, V6 not recorded"),
+        (noisy(4.9), r"only 4\.9 s recorded: at least 5 s"),
+        (with_rows([1, 2, 3], 0.3), "leads II, III, aVR are flat: check the electrodes"),
+    ],
+)
+def test_what_cannot_be_answered_for_is_named(record: Record, message: str) -> None:
+    with pytest.raises(SignalError, match=message):
+        check_record(record, SPEC)
+    with pytest.raises(SignalError, match=message):
+        signal_tensors(record, SPEC)
+
+
+def test_two_flat_leads_are_let_pass() -> None:
+    check_record(with_rows([1, 2], 0.3), SPEC)
+
+
+def test_the_eight_scalars_go_with_every_window_when_asked_for() -> None:
+    record = noisy(10, 500.0)
+    tensors, starts = signal_tensors(record, SignalSpec(scalars=True))
+    assert tensors["scalars"].shape == (len(starts), 8) == (3, 8)
+    for row in tensors["scalars"]:
+        np.testing.assert_array_equal(row, scalars(measure(record)))

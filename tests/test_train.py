@@ -1,0 +1,191 @@
+"""Training: a tiny model overfits, a killed run ends as an unbroken one, examples follow from their keys."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ecglens import config, train
+from ecglens.datasets.index import open_dataset
+from ecglens.errors import ConfigError, UsageError
+from ecglens.inputs import ImageSpec, SignalSpec
+from ecglens.models.checkpoint import load_trained
+from ecglens.train import Examples, Key, Order, Recipe, Stage
+
+TINY = Recipe(stages=(Stage(2, 1e-3),), batch_size=8, average=0.5)
+
+
+@pytest.fixture(scope="module")
+def store(simulated_ptbxl: Path, tmp_path_factory: pytest.TempPathFactory) -> train.Store:
+    exams = open_dataset(simulated_ptbxl)
+    return train.prepare_store(exams, np.arange(len(exams)), tmp_path_factory.mktemp("store") / "all", True, 1)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_trained(folder).network.state_dict()
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], atol=0, rtol=0)
+
+
+class Killed(BaseException):
+    """What a test raises to end a run as a kill would: nothing in the run may catch it."""
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(
+    simulated_ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"recipe": TINY, "device": "cpu", "workers": 0}
+    train.train("signal", simulated_ptbxl, tmp_path / "whole", **options)
+
+    learn, steps = train.Run._learn, iter(range(100))
+
+    def learn_then_die(self: train.Run, *arguments: object) -> float:
+        if next(steps) in (1, 3, 4):
+            raise Killed
+        return learn(self, *arguments)
+
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)  # after every step
+    monkeypatch.setattr(train.Run, "_learn", learn_then_die)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            train.train("signal", simulated_ptbxl, tmp_path / "broken", **options)
+    train.train("signal", simulated_ptbxl, tmp_path / "broken", **options)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "broken"))
+    lines = (tmp_path / "broken" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_a_finished_run_stays_as_it_is(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        train.train("signal", simulated_ptbxl, tmp_path, TINY, device="cpu", workers=0)
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_another_recipe_does_not_overwrite_a_run(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    train.train("signal", simulated_ptbxl, tmp_path, TINY, device="cpu", workers=0)
+    with pytest.raises(UsageError, match="another recipe"):
+        train.train("signal", simulated_ptbxl, tmp_path, replace(TINY, seed=2), device="cpu", workers=0)
+
+
+def test_a_tiny_model_overfits(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    recipe = Recipe(stages=(Stage(25, 3e-3),), batch_size=8, average=0.5, balance=0.0, scalars=True)
+    train.train("signal", simulated_ptbxl, tmp_path, recipe, device="cpu", workers=0)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["loss"] < 0.1 < lines[0]["loss"]
+    facts = load_trained(tmp_path).facts
+    assert facts["exams"] == {"train": 24, "valid": 3}
+    assert facts["scores"]["auroc"]["macro"] == 1.0
+
+
+def test_the_image_network_trains_in_two_stages(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    """The paper's schedule: first the classifier alone, then everything but batch norm."""
+    recipe = Recipe(stages=(Stage(1, 1e-2, "head", 64), Stage(1, 1e-3, "base", 64)), batch_size=24, average=0.0)
+    train.train("image", simulated_ptbxl, tmp_path, recipe, device="cpu", workers=0)
+    torch.manual_seed(recipe.seed)
+    first = train.build_network(ImageSpec(size=64)).state_dict()
+    last = weights(tmp_path)
+    norms = [name for name in first if "running_mean" in name]
+    assert all(torch.equal(first[name], last[name]) for name in norms)
+    assert not torch.equal(first["net._fc.weight"], last["net._fc.weight"])
+
+
+@pytest.mark.parametrize(("part", "learns"), [("head", {"classifier"}), ("base", {"stem", "classifier"})])
+def test_a_stage_moves_only_its_part(part: str, learns: set[str]) -> None:
+    network = train.build_network(SignalSpec())
+    train.select_part(network, part)
+    moving = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
+    assert learns <= moving
+    assert ("stem" in moving) == (part == "base")
+    assert not any(module.training for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+
+
+def test_an_example_follows_from_its_key(store: train.Store) -> None:
+    for spec in (SignalSpec(), ImageSpec(size=64)):
+        examples = Examples(store, spec, seed=3)
+        once, again = examples[Key(4, 1, 64)], examples[Key(4, 1, 64)]
+        assert all(torch.equal(once[name], again[name]) for name in once)
+        other = examples[Key(4, 2, 64)]
+        assert not torch.equal(next(iter(once.values())), next(iter(other.values())))
+
+
+def test_an_epoch_shows_each_exam_once_and_resumes_anywhere() -> None:
+    order = list(Order(24, TINY, 0))
+    assert len(order) == 6
+    for epoch in (0, 1):
+        seen = [key.exam for batch in order for key in batch if key.epoch == epoch]
+        assert sorted(seen) == list(range(24))
+    assert list(Order(24, TINY, 0, first=4)) == order[4:]
+
+
+def test_a_part_of_an_epoch_is_a_stage() -> None:
+    recipe = replace(TINY, stages=(Stage(0.5, 1e-3), Stage(1, 1e-3)))
+    assert len(list(Order(24, recipe, 0))) == 2  # rounded half to even
+    assert {key.epoch for batch in Order(24, recipe, 1) for key in batch} == {1}
+
+
+def test_prepared_records_are_close_to_what_diagnosis_prepares(store: train.Store, simulated_ptbxl: Path) -> None:
+    exams = open_dataset(simulated_ptbxl)
+    expected = train.prepare_record(exams.read(5), SignalSpec())
+    assert store.record(5).fs == expected.fs
+    np.testing.assert_allclose(store.record(5).signal, expected.signal, atol=2e-3)  # float16
+
+
+def test_balanced_weights_favour_the_rare_and_keep_the_mean() -> None:
+    labels = np.zeros((1000, 2), np.float32)
+    labels[:10, 0], labels[:500, 1] = 1, 1
+    positive, negative = train.balanced_weights(labels, 0.999)
+    assert positive[0] > 20 * negative[0]
+    assert positive[1] == pytest.approx(negative[1])
+    for i, count in enumerate((10, 500)):
+        assert (positive[i] * count + negative[i] * (1000 - count)) / 1000 == pytest.approx(1, abs=1e-5)
+    effective = (1 - 0.999**10) / (1 - 0.999)  # Cui et al., equation 2
+    assert positive[0] / negative[0] == pytest.approx((1 - 0.999**990) / (1 - 0.999) / effective, rel=1e-4)
+
+
+def test_unknown_labels_count_for_nothing() -> None:
+    logits = torch.tensor([[2.0, -1.0]])
+    one = torch.ones(2)
+    known = train.balanced_loss(logits[:, :1], torch.tensor([[1.0]]), one[:1], one[:1])
+    partly = train.balanced_loss(logits, torch.tensor([[1.0, torch.nan]]), one, one)
+    torch.testing.assert_close(known, partly)
+
+
+def test_the_rate_rises_then_falls() -> None:
+    values = [train.schedule(x) for x in np.linspace(0, 1, 101)]
+    assert values[5] == pytest.approx(1.0)
+    assert values[0] == values[-1] == pytest.approx(0.01)
+    assert np.all(np.diff(values[:6]) > 0)
+    assert np.all(np.diff(values[6:]) < 0)
+
+
+@pytest.mark.parametrize("name", ["image", "signal"])
+def test_released_recipes_load(name: str) -> None:
+    recipe = config.load(Path(__file__).parents[1] / "recipes" / f"{name}.toml", Recipe)
+    assert set(recipe.train_folds).isdisjoint(recipe.valid_folds)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("stages = [{epochs = 1, lr = 1e-3, part = 'tail'}]", "tail"),
+        ("stages = [{epochs = -1, lr = 1e-3}]", "epochs"),
+        ("stages = [{epochs = 1, lr = 1e-3}]\nbatch = 3", "batch"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_when_loaded(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        config.load(path, Recipe)
+
+
+def test_imagenet_weights_are_for_pictures(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no ImageNet weights for signals"):
+        train.train("signal", simulated_ptbxl, tmp_path, TINY, init="imagenet", workers=0)
