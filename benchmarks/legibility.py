@@ -390,7 +390,7 @@ def log_odds(cuts: np.ndarray, model: Model) -> np.ndarray:
     return design(cuts, model[0], model[1]) @ model[2]
 
 
-def fit_weights(samples: list[tuple[str, np.ndarray]], ridge: float = 0.5, against: float = 2.0) -> Model:
+def fit_weights(samples: list[tuple[str, np.ndarray]], ridge: float = 2.0, against: float = 0.7) -> Model:
     """Logistic regression over the cuts: of an ECG the best cut must be likely, of any other picture none.
 
     ``against`` is the weight of all other pictures together, those of all ECGs being 1.

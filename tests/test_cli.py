@@ -56,7 +56,9 @@ def test_a_table_shows_every_label_and_the_annotated_picture(folder: Path, tmp_p
     assert done.returncode == 0
     assert all(key in done.stdout for key in KEYS)
     assert "page.png" in done.stdout
-    assert Image.open(tmp_path / "page.png").size[0] == Image.open(folder / "page.png").size[0]
+    annotated, page = (ecglens.read(path / "page.png").pixels for path in (tmp_path, folder))
+    assert annotated.shape[1] == page.shape[1]
+    assert annotated.shape[0] > page.shape[0]
 
 
 def test_many_ecgs_are_one_table(folder: Path) -> None:
@@ -102,8 +104,8 @@ def test_a_page_is_true_to_scale(folder: Path, tmp_path: Path) -> None:
         ).returncode
         == 0
     )
-    picture = Image.open(tmp_path / "p.png")
-    assert picture.info["dpi"][0] == pytest.approx(254, abs=0.1)
+    with Image.open(tmp_path / "p.png") as picture:
+        assert picture.info["dpi"][0] == pytest.approx(254, abs=0.1)
 
 
 @pytest.mark.parametrize(

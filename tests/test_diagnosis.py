@@ -49,7 +49,7 @@ def test_a_page_is_answered_for(page_file: Path) -> None:
 
 
 def test_the_same_picture_gives_the_same_answer_however_it_comes(page_file: Path) -> None:
-    pixels = np.asarray(Image.open(page_file).convert("RGB"))
+    pixels = ecglens.read(page_file).pixels
     answers = [diagnose(page_file), diagnose(page_file.read_bytes()), diagnose(ecglens.Page(pixels)), diagnose(pixels)]
     assert len({json.dumps(answer.to_dict()["labels"]) for answer in answers}) == 1
 
@@ -105,6 +105,8 @@ def test_what_cannot_be_read_gets_one_sentence(record: Record, tmp_path: Path) -
         "V3 not recorded": without(record, "V3"),
         "at least 5 s": Record(record.signal[:, :2000], record.fs),
         "V1, V2, V3 are flat": Record(flat, record.fs),
+        "check the gain and the unit": Record(record.signal * 1000, record.fs),
+        "amplitudes of": Record(record.signal / 1000 + np.float32(0.1) * (np.arange(5000) > 2500), record.fs),
         "does not exist": tmp_path / "missing.png",
         "empty": tmp_path / "empty.png",
         "ECG": noise,
@@ -142,13 +144,13 @@ def test_a_model_reads_only_its_kind(record: Record) -> None:
 
 
 def test_every_page_of_a_file_is_answered_for(page_file: Path, tmp_path: Path) -> None:
-    pages = [Image.open(page_file).convert("RGB") for _ in range(2)]
-    pages[0].save(tmp_path / "two.tiff", save_all=True, append_images=[pages[1], Image.new("RGB", (800, 600), "white")])
-    answers = list(diagnose_file(tmp_path / "two.tiff"))
+    page, blank = Image.fromarray(ecglens.read(page_file).pixels), Image.new("RGB", (800, 600), "white")
+    page.save(tmp_path / "three.tiff", save_all=True, append_images=[page, blank])
+    answers = list(diagnose_file(tmp_path / "three.tiff"))
     assert [answer.page for answer in answers] == [1, 2, 3]
     assert [answer.readable for answer in answers] == [True, True, False]
     with pytest.raises(UsageError, match="3 pages"):
-        diagnose(tmp_path / "two.tiff")
+        diagnose(tmp_path / "three.tiff")
 
 
 @pytest.mark.parametrize("label", ["LBBB", "RBBB", "ST", "SB", "1dAVb", "AF"])

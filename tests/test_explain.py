@@ -51,7 +51,7 @@ def test_evidence_in_one_place_leaves_the_others_untouched() -> None:
     evidence[2, 7] = 3.0  # its cell is rows 20 to 30, columns 140 to 160
     touched = changed(page.pixels, overlay(page, evidence))
     assert touched[20:30, 140:160].all()
-    touched[10:40, 120:180] = False  # interpolation reaches into the neighbouring cells
+    touched[5:45, 110:190] = False  # cubic interpolation reaches two cells from the centre
     assert not touched.any()
 
 
@@ -159,5 +159,5 @@ def test_a_long_caption_is_made_to_fit() -> None:
 
 @pytest.mark.parametrize("panels", [[], [("a", white(5, 50)), ("b", white(5, 60))]])
 def test_panels_that_do_not_fit_are_refused(panels: list[tuple[str, np.ndarray]]) -> None:
-    with pytest.raises(ValueError, match="concatenate"):
+    with pytest.raises(ValueError, match="concat"):
         stack(panels)

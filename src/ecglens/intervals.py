@@ -257,12 +257,14 @@ def _searched_back(beats: Ints, candidates: Ints, speed: Floats, size: int) -> I
     usual = float(np.median(np.diff(beats)))
     clear = max(REFRACTORY, 0.45 * usual)
     edges = [beats[0] - usual, *beats.tolist(), beats[-1] + usual]
-    edges[0], edges[-1] = min(edges[0], 0.0) - clear, max(edges[-1], size) + clear
+    edges[0], edges[-1] = min(edges[0], 0.0) - 0.7 * usual, max(edges[-1], size) + 0.7 * usual
     extra: list[int] = []
     for left, right in pairwise(edges):
         if right - left < 1.6 * usual:
             continue
-        inside = candidates[(candidates > left + clear) & (candidates < right - clear)]
+        # Beyond the ends nothing is known: a peak there must lie where a beat is due, or it may be a T wave.
+        away = 0.7 * usual if left == edges[0] or right == edges[-1] else clear
+        inside = candidates[(candidates > left + away) & (candidates < right - away)]
         if inside.size:
             extra.append(int(inside[np.argmax(speed[inside])]))
     return np.sort(np.concatenate([beats, np.array(extra, np.intp)]))

@@ -127,13 +127,13 @@ def train(
     """
     if init == "imagenet" and kind == "signal":
         raise UsageError("there are no ImageNet weights for signals: use --init none or a file")
-    out.mkdir(parents=True, exist_ok=True)
     workers = len(os.sched_getaffinity(0)) if workers is None else workers
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     spec: Spec = ImageSpec(size=recipe.stages[-1].size) if kind == "image" else SignalSpec(scalars=recipe.scalars)
     exams = open_dataset(data)
     measured = kind == "signal" and recipe.scalars
     parts = exams.split(recipe.train_folds, recipe.valid_folds)
+    out.mkdir(parents=True, exist_ok=True)
     train_store, valid_store = (
         prepare_store(exams, part, out / name, measured, max(workers, 1))
         for name, part in zip(("train", "valid"), parts, strict=True)
