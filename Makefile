@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test clean
 
 demo: $(VENV)/.core  ## install without torch, diagnose a bundled page, show the answer and the annotated picture
 	$(BIN)/ecglens diagnose examples/page.png --output demo

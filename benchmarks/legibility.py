@@ -371,11 +371,9 @@ def fit(samples: list[tuple[str, np.ndarray]]) -> None:
     report(accepted)
     mean, spread, weights = fit_weights(samples)
     size = len(FEATURES)
-    for name, values in (("_MEAN", mean), ("_SPREAD", spread)):
-        print(f"{name}: Final = np.array({np.round(values, 4).tolist()})")
+    for row in zip(FEATURES, mean, spread, weights[1 : size + 1], weights[size + 1 :], strict=True):
+        print(f'    ("{row[0]}", ' + ", ".join(f"{value:.4f}" for value in row[1:]) + "),")
     print(f"_BIAS: Final = {weights[0]:.4f}")
-    for name, values in (("_LINEAR", weights[1 : size + 1]), ("_SQUARE", weights[size + 1 :])):
-        print(f"{name}: Final = np.array({np.round(values, 4).tolist()})")
 
 
 Model = tuple[np.ndarray, np.ndarray, np.ndarray]

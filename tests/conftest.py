@@ -1,4 +1,4 @@
-"""Shared fixtures. Real ECGs are looked for in $ECGLENS_DATA, then in ../shared/data beside the project."""
+"""Shared fixtures. Real ECGs are looked for in $ECGLENS_DATA, then in shared/data beside the project."""
 
 import os
 from pathlib import Path

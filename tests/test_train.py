@@ -165,7 +165,7 @@ def test_the_rate_rises_then_falls() -> None:
     assert np.all(np.diff(values[6:]) < 0)
 
 
-@pytest.mark.parametrize("name", ["image", "signal"])
+@pytest.mark.parametrize("name", ["image-1", "image-2", "signal"])
 def test_released_recipes_load(name: str) -> None:
     recipe = config.load(Path(__file__).parents[1] / "recipes" / f"{name}.toml", Recipe)
     assert set(recipe.train_folds).isdisjoint(recipe.valid_folds)

@@ -84,21 +84,24 @@ def diagnose(
     """Answer for each ECG: six diagnoses and sex. Exit code 3 when some could not be read."""
     from ecglens.diagnosis import diagnose_file
 
-    answered, unread = [], 0
-    for path in _ecg_files(inputs):
-        for answer in diagnose_file(path, model=model):
-            unread += not answer.readable
-            if form is Format.json:
-                typer.echo(json.dumps(answer.to_dict()))
-            elif answer.readable:
-                answered.append(answer)
-            else:
-                typer.echo(f"{answer.source}: {answer.reason}", err=True)
-            if output and answer.readable:
-                written = _write_annotated(answer, output)
-                typer.echo(f"{answer.source}: annotated picture in {written}", err=form is Format.json)
-    if form is Format.table:
-        _show(answered)
+    answered: list[Diagnosis] = []
+    unread = 0
+    try:
+        for path in list(_ecg_files(inputs)):
+            for answer in diagnose_file(path, model=model):
+                unread += not answer.readable
+                if form is Format.json:
+                    typer.echo(json.dumps(answer.to_dict()))
+                elif not answer.readable:
+                    typer.echo(f"{answer.source}: {answer.reason}", err=True)
+                if output and answer.readable:
+                    written = _write_annotated(answer, output)
+                    typer.echo(f"{answer.source}: annotated picture in {written}", err=form is Format.json)
+                if answer.readable:
+                    answered.append(answer.without_pixels())
+    finally:
+        if form is Format.table:
+            _show(answered)
     if unread:
         raise typer.Exit(UNREAD)
 
@@ -239,6 +242,7 @@ def train(
     default = training.PAPER_IMAGE if kind is Kind.image else training.PAPER_SIGNAL
     chosen = config.load(recipe, training.Recipe) if recipe else default
     training.train(kind.value, data, out, chosen, init=init, device=device, workers=workers)
+    typer.echo(f"trained; the log is {out / 'log.jsonl'}; next: ecglens export {out} --name NAME -o MODEL.onnx")
 
 
 @app.command()
@@ -251,6 +255,8 @@ def export(
 ) -> None:
     """Make a trained model ready for diagnosis."""
     _need_torch("exporting")
+    if output.suffix != ".onnx" or not output.resolve().parent.is_dir():
+        raise UsageError(f"cannot write {output}: give a name ending in .onnx, in a folder that exists")
     from ecglens.models.export import export as write
 
     typer.echo(str(write(run, output, name=name, version=version, storage=storage.value)))
@@ -278,6 +284,8 @@ def evaluate(
     from ecglens.paper import PAPER_LAYOUTS
     from ecglens.report.text import scores_table
 
+    if output and not output.resolve().parent.is_dir():
+        raise UsageError(f"there is no folder for {output}: make it first")
     dataset = open_dataset(data)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("diagnosing", total=len(dataset.in_folds(fold)[:limit]))

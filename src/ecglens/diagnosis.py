@@ -1,5 +1,6 @@
 """From an input to an answer. Command line, service and evaluation all come through here."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens import explain, io
-from ecglens.errors import SignalError, UnreadableError, UsageError
+from ecglens.errors import EcgLensError, SignalError, UnreadableError, UsageError
 from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
 from ecglens.intervals import measure
-from ecglens.labels import BY_KEY
+from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.scan import assess
@@ -21,7 +22,10 @@ from ecglens.record import Record
 from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads
 
+log = logging.getLogger(__name__)
+
 SCHEMA = "ecglens/1"
+PAGE_SECONDS = 10.0  # what a drawn page shows
 
 Kind = Literal["image", "signal"]
 Input = str | Path | bytes | Record | Page | npt.NDArray[Any]
@@ -83,6 +87,10 @@ class Diagnosis:
             "model": model,
         }
 
+    def without_pixels(self) -> "Diagnosis":
+        """The same answer without the ECG and its maps, for keeping thousands; it cannot be annotated any more."""
+        return replace(self, ecg=None, maps=None)
+
     @cached_property
     def annotated(self) -> Page:
         """The page (a signal is drawn as one), once for each positive label with its evidence laid over it.
@@ -91,20 +99,31 @@ class Diagnosis:
         """
         if self.card is None or self.maps is None or self.ecg is None:
             raise UsageError("there is no answer to show: look at `reason`")
-        page = self.ecg if isinstance(self.ecg, Page) else render(self.ecg, "3x4+1-II", px_per_mm=6)
-        panels = [
-            (f"{BY_KEY[key].name}: {self.labels[key].probability:.0%}", self._overlaid(page, key))
-            for key in self.positives
-        ]
-        return Page(explain.stack(panels or [("none of the six diagnoses", page.pixels)]))
+        panels = [self._panel(key) for key in self.positives]
+        if set(self.positives) <= {MALE.key}:
+            page = self.ecg if isinstance(self.ecg, Page) else _drawn(self.ecg, 0.0)
+            panels.insert(0, ("none of the six diagnoses", page.pixels))
+        return Page(explain.stack(panels))
 
-    def _overlaid(self, page: Page, key: str) -> npt.NDArray[np.uint8]:
+    def _panel(self, key: str) -> tuple[str, npt.NDArray[np.uint8]]:
+        """Caption and picture of one label; of a long signal, the ten seconds around the strongest evidence."""
         assert self.card is not None
         assert self.maps is not None
         evidence = self.maps[self.card.labels.index(key)]
-        if isinstance(self.ecg, Record):
-            return explain.overlay_traces(page, evidence, self.ecg.duration)
-        return explain.overlay(page, evidence)
+        caption = f"{BY_KEY[key].name}: {self.labels[key].probability:.0%}"
+        if isinstance(self.ecg, Page):
+            return caption, explain.overlay(self.ecg, evidence)
+        assert self.ecg is not None
+        peak = float(evidence.argmax()) / len(evidence) * self.ecg.duration
+        start = float(np.clip(peak - PAGE_SECONDS / 2, 0, max(self.ecg.duration - PAGE_SECONDS, 0)))
+        page = _drawn(self.ecg, start)
+        return f"{caption}, from {start:.0f} s" if start else caption, explain.overlay_traces(
+            page, evidence, self.ecg.duration
+        )
+
+
+def _drawn(record: Record, start: float) -> Page:
+    return render(record, "3x4+1-II", start=start, px_per_mm=6)
 
 
 def diagnose(ecg: Input, *, page: int | None = None, fs: float | None = None, model: Path | None = None) -> Diagnosis:
@@ -116,6 +135,11 @@ def diagnose(ecg: Input, *, page: int | None = None, fs: float | None = None, mo
     What cannot be read is answered with ``readable`` False and a reason. Raises UsageError for arguments that do not
     fit together, ModelError for weights that are missing or damaged.
     """
+    is_file = isinstance(ecg, str | Path | bytes)
+    if page is not None and not is_file:
+        raise UsageError("page chooses one of a file's pages: leave it out for an ECG in memory")
+    if fs is not None and not isinstance(ecg, np.ndarray):
+        raise UsageError("fs is the rate of an array: leave it out, since this ECG has its own")
     source = str(ecg) if isinstance(ecg, str | Path) else "-"
     try:
         given = io.read(ecg, page) if isinstance(ecg, str | Path | bytes) else _wrapped(ecg, fs)
@@ -133,7 +157,13 @@ def diagnose_file(path: str | Path | bytes, *, model: Path | None = None) -> Ite
         yield Diagnosis(source, 1, None, str(error))
         return
     for page in range(1, pages + 1):
-        yield diagnose(path, page=page, model=model)
+        try:
+            yield diagnose(path, page=page, model=model)
+        except EcgLensError:
+            raise
+        except Exception:  # a fault of ours must not cost a batch its other answers
+            log.exception("page %d could not be answered for", page)
+            yield Diagnosis(source, page, None, "ecglens failed on this ECG: please report it, with the message above")
 
 
 def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record | Page:
@@ -150,7 +180,7 @@ def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record 
         )
     if fs is None:
         raise UsageError("the sampling rate of a signal is never guessed: give fs in Hz")
-    return Record(np.ascontiguousarray(array, np.float32), fs)
+    return Record(np.ascontiguousarray(array, np.float32), float(fs))
 
 
 def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Diagnosis:
@@ -160,12 +190,14 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
         raise UsageError(f"the model {model.card.name} does not read this kind of ECG ({kind}): give another model")
     quality, measurements, reason = _look(ecg)
     unread = Diagnosis(source, page, kind, reason, {}, quality, measurements)
-    if reason is not None:
+    if reason is not None and isinstance(ecg, Page):
         return unread
     try:
         logits, maps = _run(ecg, model)
     except SignalError as error:
         return replace(unread, reason=str(error))
+    if reason is not None:  # after what `_run` refuses, which says more
+        return unread
     probabilities = model.card.probabilities(logits)
     findings = {
         key: Finding(float(p), bool(p >= model.card.thresholds[key]))
@@ -187,7 +219,10 @@ def _look(ecg: Record | Page) -> tuple[dict[str, Any], dict[str, float | None], 
         "flat_leads": flat,
         "missing_share": round(float(np.isnan(ecg.signal).mean()), 4),
     }
-    return seen, measure(ecg).summary(), None
+    measured = measure(ecg)
+    beats = len(measured.r_peaks) > 0
+    reason = None if beats else "no heart beat is seen in the signal: check the electrodes and record again"
+    return seen, measured.summary(), reason
 
 
 def _run(ecg: Record | Page, model: Model) -> tuple[Array, Array]:

@@ -21,10 +21,9 @@ Tensor = npt.NDArray[np.float32]
 MAX_FLAT_LEADS = 2  # of twelve; more and the electrodes were off
 MAX_MISSING = 0.1  # of the samples of a window
 MAX_LEAD_MISSING = 0.5  # of one lead's samples in a window
-LEAST_PEAK, MOST_PEAK = (
-    0.05,
-    20.0,
-)  # mV, of the 0.2 % largest samples: PTB-XL has 0.4 to 7, an ECG in uV a thousand times
+# mV, of the 0.2 % largest samples: real ECGs have 0.15 (one of Georgia's) to 7 (PTB-XL). A gain wrong by a thousand is
+# outside, one wrong by ten often is not.
+LEAST_PEAK, MOST_PEAK = 0.05, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +95,10 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     windows = np.stack([samples[:, s : s + spec.samples] for s in starts])
     missing = np.isnan(windows)
     whole = (missing.mean(axis=(1, 2)) <= MAX_MISSING) & (missing.mean(axis=2).max(axis=1) <= MAX_LEAD_MISSING)
+    flat = np.fmax.reduce(windows, axis=2) - np.fmin.reduce(windows, axis=2) < signal.FLAT_MV
+    whole &= flat.sum(axis=1) <= MAX_FLAT_LEADS
     if not whole.any():
-        raise SignalError(f"too much of the signal is missing: {spec.duration:g} s in one piece are needed")
+        raise SignalError(f"too much of the signal is missing or flat: {spec.duration:g} s in one piece are needed")
     windows = np.where(missing, np.float32(0), windows)[whole]
     peak = float(np.percentile(np.abs(windows), 99.8))
     if not LEAST_PEAK <= peak <= MOST_PEAK:

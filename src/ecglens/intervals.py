@@ -38,6 +38,7 @@ QRS_BEND = 0.10  # part of the highest spatial acceleration that only a QRS reac
 QRS_PLATEAU = 13  # samples, the longest stretch without such bends inside a QRS
 QRS_LONGEST = 50  # samples from onset up to which sharp bends belong to the QRS
 TAIL = 1.3  # a tangent cuts the tail of a wave: a raised cosine ends at 1.57, a Gaussian falls to 5 % at 1.45
+MOST_COMPARED = 200  # beats
 ALIKE = 0.8  # correlation of QRS complexes of one shape
 
 # How a sinus P wave points in each lead of LEADS: upright in I, II and V3-V6, inverted in aVR.
@@ -285,8 +286,9 @@ def _align(trace: _Trace, found: Ints) -> _Beats:
     """Group beats by QRS shape and align the commonest group to its mean, to a fraction of a sample."""
     shifts = _shifted(trace.wave, found, np.arange(-MAX_LAG, MAX_LAG + 1), QRS_HALF)  # (lags, beats, D)
     still = shifts[MAX_LAG]
-    alike = (shifts @ still.T).max(axis=0) >= ALIKE
-    medoid = int(np.argmax(alike.sum(axis=1) + alike.sum(axis=0)))
+    some = np.linspace(0, found.size - 1, min(found.size, MOST_COMPARED)).astype(int)  # memory grows with its square
+    alike = (shifts[:, some] @ still[some].T).max(axis=0) >= ALIKE
+    medoid = int(some[np.argmax(alike.sum(axis=1) + alike.sum(axis=0))])
     scores = shifts @ still[medoid]
     usual = scores.max(axis=0) >= ALIKE
     usual[medoid] = True

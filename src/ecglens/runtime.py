@@ -14,10 +14,12 @@ import numpy.typing as npt
 from ecglens.config import build
 from ecglens.errors import ConfigError, ModelError
 from ecglens.inputs import ImageSpec, SignalSpec
+from ecglens.labels import KEYS
 from ecglens.metrics import sigmoid
 
 Array = npt.NDArray[np.float32]
 
+BATCH: Final = 64  # windows or pages at once: memory stays bounded for records of hours
 WEIGHTS: Final = Path(__file__).parent / "weights"
 _SPECS: Final[dict[str, type[ImageSpec | SignalSpec]]] = {"image": ImageSpec, "signal": SignalSpec}
 
@@ -52,8 +54,12 @@ class Model:
 
     def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
         """Return ``logits`` (n, labels) and ``maps`` (n, labels, positions...) of inputs by name, n of each."""
-        logits, maps = self.session.run(["logits", "maps"], dict(inputs))
-        return logits, maps
+        count = len(next(iter(inputs.values())))
+        parts = [
+            self.session.run(["logits", "maps"], {name: value[i : i + BATCH] for name, value in inputs.items()})
+            for i in range(0, count, BATCH)
+        ]
+        return np.concatenate([logits for logits, _ in parts]), np.concatenate([maps for _, maps in parts])
 
 
 def load_model(path: Path) -> Model:
@@ -80,6 +86,8 @@ def _load(path: Path, graph_modified: int, card_modified: int) -> Model:
         session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ModelError(f"the model {path.name} cannot be run: {error}; export it again") from error
+    if session.get_outputs()[0].shape[-1] != len(card.labels):
+        raise ModelError(f"the model {path.name} has another number of labels than its card: export it again")
     return Model(card, session)
 
 
@@ -87,6 +95,10 @@ def _read_card(path: Path) -> Card:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         calibration = {key: values["calibration"][key] for key in values["labels"]}
+        if unknown := set(values["labels"]) - set(KEYS):
+            raise ValueError(f"unknown labels {sorted(unknown)}")
+        if not np.isfinite([*values["thresholds"].values(), *(x for pair in calibration.values() for x in pair)]).all():
+            raise ValueError("calibration or thresholds are not finite")
         return Card(
             name=values["name"],
             version=values["version"],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ecglens.record import Record, Signal
 
+FLAT_MV = 0.01  # from end to end; amplifier noise alone is more
 _ZERO_CROSSINGS = 12  # of the windowed sinc, each side: flat to 0.1 % up to 80 % of the Nyquist rate
 
 
@@ -91,4 +92,4 @@ def flat_leads(record: Record) -> npt.NDArray[np.bool_]:
     """Say for each lead (12,) whether it was recorded but carries nothing: under 10 uV from end to end."""
     with np.errstate(invalid="ignore"):
         span = np.fmax.reduce(record.signal, axis=1) - np.fmin.reduce(record.signal, axis=1)
-    return np.asarray(span < 0.01)
+    return np.asarray(span < FLAT_MV)

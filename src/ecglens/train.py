@@ -84,6 +84,12 @@ class Recipe:
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     valid_folds: tuple[int, ...] = (9,)
 
+    def __post_init__(self) -> None:
+        if not self.stages or self.batch_size < 1 or not self.train_folds or not self.valid_folds:
+            raise ValueError("a recipe needs stages, a batch_size of 1 or more, and folds to train and to validate on")
+        if not (0 <= self.balance < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
+            raise ValueError("balance and average must be from 0 to below 1, weight_decay 0 or more")
+
 
 PAPER_IMAGE = Recipe(stages=(Stage(2, 5e-3, "head"), Stage(5, 1e-4, "base")))
 PAPER_SIGNAL = Recipe(stages=(Stage(16, 3e-3),))
@@ -133,19 +139,38 @@ def train(
     exams = open_dataset(data)
     measured = kind == "signal" and recipe.scalars
     parts = exams.split(recipe.train_folds, recipe.valid_folds)
-    out.mkdir(parents=True, exist_ok=True)
+    check_labels(exams.labels[parts[1]])
+    torch.manual_seed(recipe.seed)
+    fresh = not (out / "checkpoint.pt").exists()
+    network = build_network(spec, imagenet=fresh and init == "imagenet")
+    if fresh and init not in ("imagenet", "none"):
+        load_weights(network, Path(init))
+    claim(out, {"kind": kind, "init": init, "data": exams.name, "exams": len(exams), "recipe": asdict(recipe)})
     train_store, valid_store = (
         prepare_store(exams, part, out / name, measured, max(workers, 1))
         for name, part in zip(("train", "valid"), parts, strict=True)
     )
-    torch.manual_seed(recipe.seed)
-    network = build_network(spec, imagenet=kind == "image" and init == "imagenet")
-    if init not in ("imagenet", "none"):
-        load_weights(network, Path(init))
     if isinstance(network, InceptionNet) and recipe.scalars:
         network.scalar_mean.copy_(torch.from_numpy(np.nanmean(train_store.scalars, axis=0)))
         network.scalar_std.copy_(torch.from_numpy(np.nanstd(train_store.scalars, axis=0)))
-    Run(network.to(where), spec, recipe, train_store, valid_store, out, where, workers, init).go()
+    facts = {"data": exams.name, "init": Path(init).name}
+    Run(network.to(where), spec, recipe, train_store, valid_store, out, where, workers, facts).go()
+
+
+def claim(out: Path, run: dict[str, Any]) -> None:
+    """Make ``out`` the folder of this run. Raises UsageError where it holds another one."""
+    out.mkdir(parents=True, exist_ok=True)
+    path, text = out / "run.json", json.dumps(run, indent=1, sort_keys=True)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise UsageError(f"{out} holds a run of another recipe or other data: give another --out or remove the folder")
+    replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def check_labels(labels: Array) -> None:
+    """Raise UsageError naming a label that the validation exams cannot score: no positives, or no negatives."""
+    for i, key in enumerate(KEYS):
+        if not ((labels[:, i] == 1).any() and (labels[:, i] == 0).any()):
+            raise UsageError(f"the validation folds hold {key} always or never: choose folds that hold both")
 
 
 def prepare_store(exams: Exams, chosen: npt.NDArray[np.intp], path: Path, measured: bool, workers: int) -> Store:
@@ -161,9 +186,9 @@ def prepare_store(exams: Exams, chosen: npt.NDArray[np.intp], path: Path, measur
             found = list(_progress(pool.map(prepare, chosen, chunksize=32), len(chosen), f"preparing {path.name}"))
         kept = [(i, *pair) for i, pair in zip(chosen, found, strict=True) if pair is not None]
         if len(kept) < len(chosen):
-            log.warning(
-                "%d of %d exams left out: leads missing, flat or too short", len(chosen) - len(kept), len(chosen)
-            )
+            log.warning("%d of %d exams left out; --verbose says why", len(chosen) - len(kept), len(chosen))
+        if not kept:
+            raise UsageError(f"not one of {len(chosen)} exams can be used: run again with --verbose to see why")
         samples = np.concatenate([samples for _, samples, _ in kept])
         rest = {
             "bounds": np.cumsum([0] + [len(samples) for _, samples, _ in kept]),
@@ -180,11 +205,14 @@ def _prepared(exams: Exams, spec: SignalSpec, measured: bool, i: int) -> tuple[n
     try:
         record = exams.read(i)
         check_record(record, spec)
+        prepared = prepare_record(record, spec)
+        signal_windows(prepared, spec)  # what diagnosis would refuse is not trained on
     except UnreadableError as error:
         log.info("exam %s left out: %s", exams.exams[i].id, error)
         return None
     values = scalars(measure(record)) if measured else np.full(8, np.nan, np.float32)
-    return prepare_record(record, spec).signal.T.astype(np.float16), values
+    short = max(spec.samples - prepared.signal.shape[1], 0)  # a sample or two, after rounding
+    return np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan).T.astype(np.float16), values
 
 
 def _save(arrays: npt.NDArray[Any] | dict[str, npt.NDArray[Any]], path: Path) -> None:
@@ -300,7 +328,7 @@ class Run:
     out: Path
     device: torch.device
     workers: int
-    init: str
+    facts: dict[str, Any]
     stage: int = 0
     step: int = 0  # within the stage
     best: float = -1.0
@@ -403,7 +431,7 @@ class Run:
             self.best = scores["auroc"]["macro"]
             facts_kept = {
                 "recipe": asdict(self.recipe),
-                "init": Path(self.init).name,
+                **self.facts,
                 "epoch": epoch,
                 "exams": {"train": len(self.train_store), "valid": len(self.valid_store)},
                 "scores": scores,
@@ -415,7 +443,6 @@ class Run:
 
     def _checkpoint(self) -> None:
         state = {
-            "recipe": json.dumps(asdict(self.recipe), sort_keys=True),
             "stage": self.stage,
             "step": self.step,
             "best": self.best,
@@ -433,8 +460,6 @@ class Run:
         if not path.exists():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["recipe"] != json.dumps(asdict(self.recipe), sort_keys=True):
-            raise UsageError(f"{self.out} holds a run of another recipe: give another --out or remove the folder")
         self.stage, self.step, self.best = state["stage"], state["step"], state["best"]
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
@@ -526,7 +551,7 @@ def calibrate(labels: Array, logits: Array) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"calibration": {}, "thresholds": {}}
     for i, key in enumerate(KEYS):
         slope, offset = metrics.fit_platt(labels[:, i], logits[:, i])
-        probability = 1 / (1 + np.exp(-(slope * logits[:, i] + offset)))
+        probability = metrics.sigmoid(slope * logits[:, i] + offset)
         found["calibration"][key] = [round(slope, 5), round(offset, 5)]
         found["thresholds"][key] = round(metrics.best_f1_threshold(labels[:, i], probability), 5)
     return found

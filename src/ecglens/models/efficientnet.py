@@ -21,6 +21,9 @@ class EfficientNet(nn.Module):
                 "the ImageNet weights cannot be downloaded: connect to the internet, or give --init FILE or --init none"
             ) from error
         self.net.set_swish(memory_efficient=False)  # its hand-written gradient has no ONNX form
+        for module in self.net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 0.1  # MONAI's 0.01 lags far behind weights that move, in runs of a few hundred steps
 
     @property
     def classifier(self) -> nn.Linear:

@@ -7,36 +7,37 @@ from rich.table import Table
 
 from ecglens.diagnosis import Diagnosis
 from ecglens.evaluate import Score, macro
-from ecglens.labels import KEYS, LABELS
+from ecglens.labels import BY_KEY, KEYS
 
 
 def findings_table(diagnosis: Diagnosis) -> Table:
     """One ECG, a row for each label."""
     table = Table("label", "", "probability", "positive", title=escape(diagnosis.source), title_justify="left")
-    for label in LABELS:
-        finding = diagnosis.labels[label.key]
-        style = "bold red" if finding.positive and label.key != "male" else None
+    for key, finding in diagnosis.labels.items():
+        style = "bold red" if finding.positive and key != "male" else None
         mark = "yes" if finding.positive else "no"
-        table.add_row(label.key, label.name, f"{finding.probability:.1%}", mark, style=style)
+        table.add_row(key, BY_KEY[key].name, f"{finding.probability:.1%}", mark, style=style)
     return table
 
 
 def summary_table(diagnoses: Sequence[Diagnosis]) -> Table:
-    """Many ECGs, a row for each; positives are bold."""
+    """Many ECGs, a row for each; diagnoses called positive are bold."""
     table = Table("ECG", *KEYS)
     for diagnosis in diagnoses:
         name = diagnosis.source if diagnosis.page == 1 else f"{diagnosis.source} page {diagnosis.page}"
         cells = [
-            f"[bold red]{finding.probability:.0%}[/]" if finding.positive else f"{finding.probability:.0%}"
-            for finding in diagnosis.labels.values()
+            f"[bold red]{finding.probability:.0%}[/]"
+            if finding.positive and key != "male"
+            else f"{finding.probability:.0%}"
+            for key, finding in diagnosis.labels.items()
         ]
         table.add_row(escape(name), *cells)
     return table
 
 
 def scores_table(scores: Sequence[Score]) -> Table:
-    """Scores by label and their mean over the six diagnoses."""
-    names = ("label", "positives", "AUROC", "AUPRC", "ECE", "F1", "sensitivity", "specificity", "PPV", "NPV")
+    """Scores by label (``n`` positives) and the mean over the six diagnoses; from F1 on at the model's threshold."""
+    names = ("label", "n", "AUROC", "AUPRC", "ECE", "F1", "sens.", "spec.", "PPV", "NPV")
     table = Table(*names)
     for score in scores:
         at = score.at_threshold
@@ -53,5 +54,5 @@ def scores_table(scores: Sequence[Score]) -> Table:
         table.add_row(score.label, str(score.positives), *(f"{rate:.3f}" for rate in rates))
     auroc, auprc = macro(scores)
     table.add_section()
-    table.add_row("six, mean", "", f"{auroc:.4f}", f"{auprc:.4f}")
+    table.add_row("mean", "", f"{auroc:.4f}", f"{auprc:.4f}")
     return table
