@@ -45,6 +45,8 @@ Array = npt.NDArray[np.float32]
 CHECKPOINT_SECONDS = 120.0
 GAIN_SD = 0.1  # of the log amplitude: amplifiers and bodies differ, the diagnosis does not
 NOISE_MV = 0.02
+LEAST_AUROC = 0.7  # a label that the validation exams show the network cannot tell is never called positive
+NEVER = 1.01  # a threshold that no probability reaches
 PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; the others the whole record
 
 
@@ -547,13 +549,17 @@ def score(labels: Array, logits: Array) -> dict[str, dict[str, float]]:
 
 
 def calibrate(labels: Array, logits: Array) -> dict[str, dict[str, Any]]:
-    """Platt's slope and offset by label, and the probability threshold of highest F1, from validation logits."""
+    """Platt's slope and offset by label, and the probability threshold of highest F1, from validation logits.
+
+    A label scored under ``LEAST_AUROC`` gets a threshold that no probability reaches.
+    """
     found: dict[str, dict[str, Any]] = {"calibration": {}, "thresholds": {}}
     for i, key in enumerate(KEYS):
         slope, offset = metrics.fit_platt(labels[:, i], logits[:, i])
         probability = metrics.sigmoid(slope * logits[:, i] + offset)
         found["calibration"][key] = [round(slope, 5), round(offset, 5)]
-        found["thresholds"][key] = round(metrics.best_f1_threshold(labels[:, i], probability), 5)
+        skilled = metrics.auroc(labels[:, i], logits[:, i]) >= LEAST_AUROC
+        found["thresholds"][key] = round(metrics.best_f1_threshold(labels[:, i], probability), 5) if skilled else NEVER
     return found
 
 

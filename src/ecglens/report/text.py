@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from ecglens.diagnosis import Diagnosis
 from ecglens.evaluate import Score, macro
@@ -22,7 +22,7 @@ def findings_table(diagnosis: Diagnosis) -> Table:
 
 def summary_table(diagnoses: Sequence[Diagnosis]) -> Table:
     """Many ECGs, a row for each; diagnoses called positive are bold."""
-    table = Table("ECG", *KEYS)
+    table = Table(Column("ECG", overflow="fold"), *KEYS)
     for diagnosis in diagnoses:
         name = diagnosis.source if diagnosis.page == 1 else f"{diagnosis.source} page {diagnosis.page}"
         cells = [
