@@ -70,7 +70,12 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON types, schema ``ecglens/1``."""
-        model = self.card and {"name": self.card.name, "version": self.card.version, "sha256": self.card.sha256}
+        model = self.card and {
+            "name": self.card.name,
+            "version": self.card.version,
+            "sha256": self.card.sha256,
+            "not_judged": list(self.card.not_judged),
+        }
         return {
             "schema": SCHEMA,
             "source": self.source,
@@ -102,7 +107,7 @@ class Diagnosis:
         panels = [self._panel(key) for key in self.positives]
         if set(self.positives) <= {MALE.key}:
             page = self.ecg if isinstance(self.ecg, Page) else _drawn(self.ecg, 0.0)
-            panels.insert(0, ("none of the six diagnoses", page.pixels))
+            panels.insert(0, (_verdict(self.card), page.pixels))
         return Page(explain.stack(panels))
 
     def _panel(self, key: str) -> tuple[str, npt.NDArray[np.uint8]]:
@@ -120,6 +125,14 @@ class Diagnosis:
         return f"{caption}, from {start:.0f} s" if start else caption, explain.overlay_traces(
             page, evidence, self.ecg.duration
         )
+
+
+def _verdict(card: Card) -> str:
+    """What to say where no diagnosis is positive; that none is there is said only of those that were judged."""
+    unjudged = [key for key in card.not_judged if key != MALE.key]
+    if not unjudged:
+        return "none of the six diagnoses"
+    return f"no diagnosis called; not judged by this model: {', '.join(unjudged)}"
 
 
 def _drawn(record: Record, start: float) -> Page:

@@ -39,6 +39,11 @@ class Card:
     calibration: Mapping[str, tuple[float, float]]
     thresholds: Mapping[str, float]
 
+    @property
+    def not_judged(self) -> tuple[str, ...]:
+        """Labels that the model was found unable to tell: their threshold is one that no probability reaches."""
+        return tuple(key for key in self.labels if self.thresholds[key] > 1)
+
     def probabilities(self, logits: Array) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (..., labels) of logits (..., labels)."""
         slope, offset = np.array([self.calibration[key] for key in self.labels]).T

@@ -15,7 +15,8 @@ def findings_table(diagnosis: Diagnosis) -> Table:
     table = Table("label", "", "probability", "positive", title=escape(diagnosis.source), title_justify="left")
     for key, finding in diagnosis.labels.items():
         style = "bold red" if finding.positive and key != "male" else None
-        mark = "yes" if finding.positive else "no"
+        judged = diagnosis.card is None or key not in diagnosis.card.not_judged
+        mark = ("yes" if finding.positive else "no") if judged else "not judged"
         table.add_row(key, BY_KEY[key].name, f"{finding.probability:.1%}", mark, style=style)
     return table
 
