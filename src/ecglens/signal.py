@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ecglens.record import Record, Signal
 
 FLAT_MV = 0.01  # from end to end; amplifier noise alone is more
-_ZERO_CROSSINGS = 12  # of the windowed sinc, each side: flat to 0.1 % up to 80 % of the Nyquist rate
+_ZERO_CROSSINGS = 12  # of the windowed sinc, each side: right to 0.2 % up to 80 % of the Nyquist rate
 
 
 def resample(record: Record, fs: float) -> Record:

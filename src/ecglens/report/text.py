@@ -55,5 +55,5 @@ def scores_table(scores: Sequence[Score]) -> Table:
         table.add_row(score.label, str(score.positives), *(f"{rate:.3f}" for rate in rates))
     auroc, auprc = macro(scores)
     table.add_section()
-    table.add_row("mean", "", f"{auroc:.4f}", f"{auprc:.4f}")
+    table.add_row("mean", "", f"{auroc:.3f}", f"{auprc:.3f}")
     return table
