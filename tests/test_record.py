@@ -94,7 +94,17 @@ def test_intervals_of_each_beat_are_the_waves_differences_in_ms() -> None:
     names = ("P on", "P off", "QRS on", "QRS off", "T off")
     times = (0.10, 0.20, 0.26, 0.35, 0.66)
     waves = {name: np.array([time, time + 1]) for name, time in zip(names, times, strict=True)}
-    truth = Truth(frozenset(), np.array([0.3, 1.3]), waves=waves)
+    truth = Truth(
+        labels=frozenset(),
+        findings=frozenset(),
+        r_peaks=np.array([0.3, 1.3]),
+        beats=np.array(["N", "N"]),
+        waves=waves,
+        p_waves=np.array([[0.1, 0.2], [1.1, 1.2]]),
+        intervals={},
+        axis=30.0,
+        age=50.0,
+    )
     expected = {"P": 100, "PR": 160, "QRS": 90, "QT": 400}
     for interval, value in expected.items():
         np.testing.assert_allclose(truth.per_beat(interval), [value, value])

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglens.errors import SignalError
-from ecglens.record import Record, Truth
+from ecglens.record import Record
 from ecglens.signal import crop, fill_gaps, flat_leads, remove_baseline, resample
+from ecglens.simulator import simulate
 
 RATES = (100.0, 125.0, 240.0, 250.0, 257.0, 300.0, 360.0, 500.0, 1000.0)
 NAN = float("nan")
@@ -53,8 +54,9 @@ def test_a_constant_stays_constant_up_to_the_ends_however_short(samples: int) ->
 
 
 def test_times_of_beats_stay_true() -> None:
-    truth = Truth(frozenset({"AF"}), np.array([0.5]))
-    record = Record(np.zeros((12, 100), np.float32), 100.0, truth)
+    record = simulate((), rng=np.random.default_rng(0), duration=1.0, fs=100.0)
+    truth = record.truth
+    assert truth is not None
     assert resample(record, 300.0).truth is truth
     assert remove_baseline(record).truth is truth
 

@@ -1,7 +1,7 @@
 """A 12-lead ECG as numbers: the one type every reader returns and everything else takes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,22 +19,29 @@ _BOUNDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Truth:
     """What is known of a simulated ECG because it was made that way.
 
-    ``labels`` names the diagnoses (and ``"male"``) that hold. ``r_peaks`` is (beats,) seconds from the start.
-    ``intervals`` holds means over beats by name in ms (``"RR"``, ``"P"``, ``"PR"``, ``"QRS"``, ``"QT"``); NaN where
-    the wave does not exist. ``waves`` holds (beats,) seconds by name (``"P on"``, ``"P off"``, ``"QRS on"``,
-    ``"QRS off"``, ``"T off"``); a wave of the first or last beat may lie outside the record. ``axis`` is the frontal
-    QRS axis in degrees.
+    ``labels`` names the diagnoses (and ``"male"``) that hold, ``findings`` everything else that does, by its code in
+    ``simulator.FINDINGS``. ``r_peaks`` is (beats,) seconds from the start, ``beats`` (beats,) their WFDB annotation
+    codes (``"N"``, ``"L"``, ``"R"``, ``"A"``, ``"V"``, ``"/"``, ...). ``waves`` holds (beats,) seconds by name
+    (``"P on"``, ``"P off"``, ``"QRS on"``, ``"QRS off"``, ``"T off"``), NaN where a beat has no such wave; a wave of the
+    first or last beat may lie outside the record. ``p_waves`` is (n, 2), onset and end of every P wave, whether it was
+    conducted or not. ``intervals`` holds means over the beats of the commonest kind by name in ms (``"RR"``, ``"P"``,
+    ``"PR"``, ``"QRS"``, ``"QT"``); NaN where the wave does not exist. ``axis`` is their frontal QRS axis in degrees,
+    ``age`` in years.
     """
 
     labels: frozenset[str]
+    findings: frozenset[str]
     r_peaks: npt.NDArray[np.float64]
-    intervals: Mapping[str, float] = field(default_factory=dict)
-    waves: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    axis: float = float("nan")
+    beats: npt.NDArray[np.str_]
+    waves: Mapping[str, npt.NDArray[np.float64]]
+    p_waves: npt.NDArray[np.float64]
+    intervals: Mapping[str, float]
+    axis: float
+    age: float
 
     def per_beat(self, interval: str) -> npt.NDArray[np.float64]:
         """Return ``"P"``, ``"PR"``, ``"QRS"`` or ``"QT"`` of every beat, (beats,) ms. Raises KeyError for others."""
@@ -97,3 +104,16 @@ class Record:
     def missing_leads(self) -> tuple[str, ...]:
         """Names of the leads with no recorded sample at all."""
         return tuple(lead for lead, row in zip(LEADS, self.signal, strict=True) if np.isnan(row).all())
+
+
+def fill_gaps(signal: Signal) -> Signal:
+    """Return (L, T) mV with NaN replaced by a straight line between the neighbours; a lead of only NaN becomes 0."""
+    out = signal.copy()
+    at = np.arange(signal.shape[1])
+    for row in out:
+        gap = np.isnan(row)
+        if gap.all():
+            row[:] = 0
+        elif gap.any():
+            row[gap] = np.interp(at[gap], at[~gap], row[~gap])
+    return out

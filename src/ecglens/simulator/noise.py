@@ -1,10 +1,11 @@
-"""What the recording adds: baseline wander, mains hum, muscle, electrode noise, movement.
+"""What the recording adds: baseline wander, mains hum, muscle, electrode noise, movement, and its mistakes.
 
 Noise arises at the nine electrodes and reaches the leads through the lead definitions, so neighbouring leads share it
 and the limb-lead identities hold. Kinds and spectra: Sörnmo & Laguna, Bioelectrical Signal Processing in Cardiac and
 Neurological Applications (2005), ch. 7; Moody, Muldrow & Mark, Computers in Cardiology 11:381 (1984).
 """
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +21,9 @@ ELECTRODES[2:, :3] = -1 / 3
 ELECTRODES[2:, 3:] = np.eye(6)
 
 # Median level of each kind at one electrode in mV RMS, and its log-normal spread between recordings.
-_WANDER, _ELECTRODE, _MUSCLE, _MAINS, _WHITE = 0.030, 0.007, 0.004, 0.002, 0.002
-_SPREAD = 0.6
+_WANDER, _ELECTRODE, _MUSCLE, _MAINS, _WHITE = 0.016, 0.007, 0.004, 0.002, 0.002
+_SPREAD = 0.65
+_WANDER_RATE = 20.0  # Hz
 
 _PHASORS = np.exp(2j * np.pi * np.arange(256) / 256).astype(np.complex64)
 
@@ -31,15 +33,15 @@ def draw_noise(samples: int, fs: float, level: float, breathing: Breathing, rng:
 
     ``level`` 1 is a routine resting ECG; amplitudes are proportional to it.
     """
-    kind = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
+    wander, electrode, muscle, mains = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
+    random = _fast(samples, fs, electrode, muscle, level * _WHITE, rng)
+    random += _wander(samples, fs, wander, rng)
     time = np.arange(samples) / fs
-    random = _slow(samples, fs, kind[0], kind[1], rng)
-    random += _muscle(samples, fs, kind[2], level * _WHITE, rng)
     waves = np.stack([breathing.at(time - rng.uniform(0, 1)), _hum(time, fs, rng), _movement(time, rng)])
     gains = np.zeros((9, 3))
-    gains[:, 0] = kind[0] * rng.uniform(0, 1, 9)
-    gains[:, 1] = kind[3] * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
-    if rng.random() < 0.15:  # an electrode is shifted
+    gains[:, 0] = wander * rng.uniform(0, 1, 9)
+    gains[:, 1] = mains * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
+    if rng.random() < 0.25:  # an electrode is shifted
         gains[rng.integers(9), 2] = level * rng.uniform(0.05, 0.3) * rng.choice([-1, 1])
     noise = ELECTRODES.astype(np.float32) @ random + (ELECTRODES @ gains).astype(np.float32) @ waves.astype(np.float32)
     return np.asarray(noise)
@@ -52,28 +54,33 @@ def _shaped(samples: int, amplitude: Floats, rng: np.random.Generator) -> Single
     """
     phases = _PHASORS[rng.integers(0, 256, (9, amplitude.size), np.uint8)]
     spectrum = np.zeros((9, samples // 2 + 1), np.complex64)
-    spectrum[:, : amplitude.size] = phases * (amplitude * samples / np.sqrt(2)).astype(np.float32)
+    np.multiply(phases, (amplitude * samples / np.sqrt(2)).astype(np.float32), out=spectrum[:, : amplitude.size])
     return np.fft.irfft(spectrum, samples, axis=1).astype(np.float32, copy=False)
 
 
-def _slow(samples: int, fs: float, wander: float, electrode: float, rng: np.random.Generator) -> Singles:
-    """Wander below 0.7 Hz, and the 1/f noise of the contact between skin and electrode up to some 15 Hz."""
+def _wander(samples: int, fs: float, rms: float, rng: np.random.Generator) -> Singles:
+    """Drift below some 1.5 Hz, made of few samples and drawn through them: a curve so slow needs no more."""
+    few = max(int(samples / fs * _WANDER_RATE), 8)
+    f = np.fft.rfftfreq(few, 1 / _WANDER_RATE)
+    power = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
+    drift = _shaped(few, rms * np.sqrt(_unit(power)), rng) * rng.lognormal(0, 0.7, (9, 1)).astype(np.float32)
+    return np.asarray(cv2.resize(drift, (samples, 9), interpolation=cv2.INTER_CUBIC))
+
+
+def _fast(samples: int, fs: float, electrode: float, muscle: float, white: float, rng: np.random.Generator) -> Singles:
+    """The 1/f noise of the contact between skin and electrode up to some 15 Hz, muscle at 20-150 Hz, white noise.
+
+    Stronger at the limbs, and waxing and waning over seconds.
+    """
     f = np.fft.rfftfreq(samples, 1 / fs)
-    f = f[: np.searchsorted(f, 50)]
-    drift = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
     contact = np.where(f > 0.5, np.exp(-f / 15) / np.maximum(f, 0.5), 0)
-    power = wander**2 * _unit(drift) + electrode**2 * _unit(contact)
-    return _shaped(samples, np.sqrt(power), rng)
-
-
-def _muscle(samples: int, fs: float, rms: float, white: float, rng: np.random.Generator) -> Singles:
-    """20-150 Hz, stronger at the limbs, waxing and waning over seconds; with it the amplifiers' white noise."""
-    f = np.fft.rfftfreq(samples, 1 / fs)
     shape = (f / 30) ** 2 / (1 + (f / 30) ** 2) * np.exp(-((f / 130) ** 2))
-    steady = _shaped(samples, np.sqrt(rms**2 * _unit(shape) + white**2 * _unit(np.sign(f))), rng)
+    power = electrode**2 * _unit(contact) + muscle**2 * _unit(shape) + white**2 * _unit(np.sign(f))
+    steady = _shaped(samples, np.sqrt(power), rng)
     envelope = np.interp(np.linspace(0, 7, samples), np.arange(8), rng.lognormal(0, 0.4, 8))
     place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
-    return np.asarray(steady * (place * envelope).astype(np.float32))
+    steady *= place.astype(np.float32) * envelope.astype(np.float32)
+    return steady
 
 
 def _unit(shape: Floats) -> Floats:
@@ -97,3 +104,22 @@ def _movement(time: Floats, rng: np.random.Generator) -> Floats:
     """A sudden shift of size 1, from which the amplifier's high-pass lets the trace creep back over about a second."""
     since = np.maximum(time - rng.uniform(0, time[-1]), 0)
     return np.asarray(-np.expm1(-since / 0.05) * np.exp(-since / rng.uniform(0.3, 1.5)))
+
+
+def swap_arms(leads: Floats) -> Floats:
+    """Return the leads I, II, V1..V6 (8, T) as with the arm electrodes interchanged: I upside down, III for II."""
+    one, two = leads[:2]
+    return np.concatenate([[-one, two - one], leads[2:]])
+
+
+def lose_electrode(leads: Floats, fs: float, rng: np.random.Generator) -> None:
+    """Take one chest lead of ``leads`` (8, T) away from some time on, in place: NaN, or nothing but hum and drift."""
+    row, length = rng.integers(2, 8), leads.shape[1]
+    first = int(rng.choice([0.0, rng.uniform(0.3, 0.9)]) * length)
+    if rng.random() < 0.5:
+        leads[row, first:] = np.nan
+        return
+    time = np.arange(length - first) / fs
+    hum = rng.uniform(0.05, 0.5) * _hum(time, fs, rng)
+    drift = np.cumsum(rng.standard_normal(time.size)) * rng.uniform(0.2, 1.5) / np.sqrt(fs)
+    leads[row, first:] = np.clip(hum + drift, -4, 4)

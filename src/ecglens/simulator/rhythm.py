@@ -1,19 +1,22 @@
-"""When the heart beats: series of RR intervals in sinus rhythm and in atrial fibrillation.
+"""When the heart beats: atrial and ventricular events of every rhythm.
 
 Sinus rhythm: respiratory (0.15-0.4 Hz) and low-frequency (about 0.1 Hz) modulation around the mean (Task Force of the
 ESC and NASPE, Circulation 93:1043, 1996), which shrinks with age and with rate (van den Berg et al., Front Physiol
 9:424, 2018). Atrial fibrillation: the AV node as a gate that is shut after each beat, opens gradually and is then
 bombarded at random (Poisson), so that intervals are independent of each other (Corino et al., IEEE Trans Biomed Eng
-58:3386, 2011).
+58:3386, 2011). The other rhythms follow their definitions (Surawicz & Knilans, Chou's Electrocardiography, 6th ed.).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.str_]
+
+MARGIN = 2.5  # s that a rhythm goes on beyond both ends of the record
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,23 @@ class Breathing:
         return np.sin(2 * np.pi * self.rate * times + self.phase)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Beats:
+    """The events of a record, in seconds from its start, in order.
+
+    ``onset`` (beats,) is where each QRS begins, ``code`` its WFDB annotation: ``N`` conducted as ever, ``A`` the same
+    but early, ``V`` ventricular and early, ``E`` ventricular escape, ``j`` junctional escape, ``/`` paced. ``p``
+    (beats,) is the onset of the P wave that led to it, NaN where none did; ``lone_p`` (n,) those that led to none.
+    ``flutter`` is the length of one flutter cycle, in seconds, in that rhythm only.
+    """
+
+    onset: Floats
+    code: Codes
+    p: Floats
+    lone_p: Floats
+    flutter: float | None = None
+
+
 def draw_breathing(rng: np.random.Generator) -> Breathing:
     """Draw a resting adult's breathing, 10 to 24 breaths a minute."""
     return Breathing(truncated_normal(rng, 15.5, 3, 10, 24) / 60, rng.uniform(0, 2 * np.pi))
@@ -40,40 +60,78 @@ def truncated_normal(rng: np.random.Generator, mean: float, sd: float, low: floa
     return min(max(normal.inv_cdf(min(max(u, 1e-12), 1 - 1e-12)), low), high)
 
 
-def draw_rate(labels: frozenset[str], rng: np.random.Generator) -> float:
-    """Draw the mean heart rate, beats a minute, that ``labels`` ask for.
+def draw_rate(findings: frozenset[str], rng: np.random.Generator) -> float:
+    """Draw the mean rate of the ventricles, or of the sinus node where both differ, in beats a minute.
 
     ST lies above 100 and SB below 58, mostly below 55: criteria for SB are 50 (CODE) or 60 (PTB-XL). Without either,
     sinus rhythm lies between 61 and 98, in women about 3 faster (Rijnbeek et al., J Electrocardiol 47:914, 2014).
     In AF the ventricles follow at 50 to 170.
     """
-    if "AF" in labels:
+    if "PACE" in findings:
+        return truncated_normal(rng, 68, 8, 50, 95)
+    if "AF" in findings:
         return float(np.exp(truncated_normal(rng, np.log(86), 0.28, np.log(50), np.log(170))))
-    if "ST" in labels:
+    if "SVTAC" in findings:
+        return truncated_normal(rng, 165, 22, 125, 220)
+    if "ST" in findings:
         return 100 + truncated_normal(rng, 4, 22, 2.5, 80)
-    if "SB" in labels:
+    if "SB" in findings:
         return truncated_normal(rng, 50, 4.5, 35, 58)
-    return truncated_normal(rng, 70 if "male" in labels else 73, 10, 61, 98)
+    return truncated_normal(rng, 70 if "male" in findings else 73, 10, 61, 98)
 
 
-def sinus_beats(rate: float, age: float, duration: float, breathing: Breathing, rng: np.random.Generator) -> Floats:
-    """Return beat times in seconds covering [-2 RR, duration + 2 RR], sinus rhythm of mean ``rate`` a minute."""
+def draw_beats(
+    findings: frozenset[str],
+    rate: float,
+    pr: float,
+    age: float,
+    duration: float,
+    breathing: Breathing,
+    rng: np.random.Generator,
+) -> Beats:
+    """Draw the events from ``MARGIN`` s before to ``MARGIN`` s after a record of ``duration`` s.
+
+    ``rate`` as by ``draw_rate``, ``pr`` in seconds for beats that are conducted, ``age`` in years.
+    """
+    if "PACE" in findings:
+        return _paced(rate, "AF" not in findings, duration, rng)
+    if "AF" in findings:
+        beats = _conducted(fibrillating_beats(rate, duration, rng))
+    elif "AFLT" in findings:
+        return _flutter(duration, rng)
+    elif "SVTAC" in findings:
+        return _conducted(_regular(60 / rate, 0.004, duration, rng))
+    else:
+        longer = 1.15 * duration if "PAC" in findings else duration  # each early beat brings the rest forward
+        sinus = sinus_beats(rate, age, longer, breathing, rng, 3.5 if "SARRH" in findings else 1.0)
+        if "2AVB" in findings:
+            return _dropping(sinus, pr, rng)
+        if "3AVB" in findings:
+            return _dissociated(sinus, duration, rng)
+        beats = replace(_conducted(sinus), p=sinus - pr)
+    return _with_ectopy(beats, findings, rng)
+
+
+def sinus_beats(
+    rate: float, age: float, duration: float, breathing: Breathing, rng: np.random.Generator, sway: float = 1.0
+) -> Floats:
+    """Return QRS onsets in seconds, sinus rhythm of mean ``rate`` a minute; ``sway`` times the usual variability."""
     mean = 60 / rate
     # RMSSD falls from about 50 ms at 20 years to 20 ms at 70, and steeply with rate, because variability is vagal.
-    vagal = 0.045 * np.exp(-(age - 20) / 55) * mean**1.5 * rng.lognormal(0, 0.45)
-    count = int(duration / mean * 1.2) + 8
-    nominal = mean * np.arange(-3.0, count - 3)
+    vagal = sway * 0.045 * np.exp(-(age - 20) / 55) * mean**1.5 * rng.lognormal(0, 0.45)
+    count = int((duration + 2 * MARGIN) / mean * 1.2) + 8
+    nominal = mean * np.arange(float(count)) - MARGIN
     slow = np.sin(2 * np.pi * rng.uniform(0.07, 0.13) * nominal + rng.uniform(0, 2 * np.pi))
-    sway = vagal * (breathing.at(nominal) + rng.uniform(0.3, 0.9) * slow + 0.2 * rng.standard_normal(count))
-    return _place(mean + np.clip(sway, -0.3 * mean, 0.3 * mean), mean, duration, rng)
+    change = vagal * (breathing.at(nominal) + rng.uniform(0.3, 0.9) * slow + 0.2 * rng.standard_normal(count))
+    return _place(mean + np.clip(change, -0.3 * mean, 0.3 * mean), mean, duration, rng)
 
 
 def fibrillating_beats(rate: float, duration: float, rng: np.random.Generator) -> Floats:
-    """Return beat times in seconds covering [-2 RR, duration + 2 RR], atrial fibrillation of mean ``rate`` a minute."""
+    """Return QRS onsets in seconds, atrial fibrillation of mean ``rate`` a minute."""
     mean = 60 / rate
     shut, opening = mean * rng.uniform(0.5, 0.68), mean * rng.uniform(0.15, 0.5)
     arrivals = 1 / (mean * rng.uniform(0.13, 0.32))  # impulses a second that pass once the node has recovered
-    waited = rng.standard_exponential(int(duration / mean * 1.6) + 12)
+    waited = rng.standard_exponential(int((duration + 2 * MARGIN) / mean * 1.6) + 12)
     # Inverse of the cumulated hazard: 0 until `shut`, rising linearly over `opening`, constant thereafter.
     ramp = arrivals * opening / 2
     interval = shut + np.where(
@@ -84,11 +142,112 @@ def fibrillating_beats(rate: float, duration: float, rng: np.random.Generator) -
 
 def _place(intervals: Floats, mean: float, duration: float, rng: np.random.Generator) -> Floats:
     """Scale intervals so that those within the record average ``mean``, and start at a random phase of the cycle."""
-    lead_in = 2
+    lead_in = int(np.ceil(MARGIN / mean))
     inside = max(round(duration / mean) - 1, 1)
     intervals = intervals * (mean / intervals[lead_in : lead_in + inside].mean())
     beats = np.concatenate([[0.0], np.cumsum(intervals)])
     beats -= beats[lead_in] - rng.uniform(0, 1) * intervals[lead_in - 1]
-    while beats[-1] < duration + 2 * mean:  # a run of short intervals: go on with the same series
+    while beats[-1] < duration + MARGIN:  # a run of short intervals: go on with the same series
         beats = np.concatenate([beats, beats[-1] + np.cumsum(intervals)])
-    return beats[beats < duration + 2 * mean]
+    return beats[beats < duration + MARGIN]
+
+
+def _regular(interval: float, jitter: float, duration: float, rng: np.random.Generator) -> Floats:
+    times = np.arange(-MARGIN + rng.uniform(0, interval), duration + MARGIN, interval)
+    return np.asarray(times + jitter * rng.standard_normal(times.size))
+
+
+def _conducted(onset: Floats, code: str = "N") -> Beats:
+    """Beats of one kind, without P waves."""
+    return Beats(onset, np.full(onset.size, code), np.full(onset.size, np.nan), np.empty(0))
+
+
+def _flutter(duration: float, rng: np.random.Generator) -> Beats:
+    """Flutter of 230 to 330 a minute, conducted two, three or four to one, often in turns."""
+    cycle = 60 / truncated_normal(rng, 285, 25, 230, 330)
+    count = int((duration + 2 * MARGIN) / cycle / 2) + 2
+    steady = rng.choice([2, 3, 4], p=[0.7, 0.1, 0.2])
+    ratios = np.full(count, steady) if rng.random() < 0.65 else rng.choice([2, 3, 4], count, p=[0.4, 0.2, 0.4])
+    onset = -MARGIN + rng.uniform(0, cycle) + cycle * np.cumsum(ratios)
+    onset = onset[onset < duration + MARGIN]
+    return replace(_conducted(onset + 0.004 * rng.standard_normal(onset.size)), flutter=cycle)
+
+
+def _dropping(atria: Floats, pr: float, rng: np.random.Generator) -> Beats:
+    """Second-degree block: Wenckebach periods of three to six P waves, or two P waves to one QRS.
+
+    ``atria`` are P waves. In a Wenckebach period PR grows by ever smaller steps (Wenckebach 1899).
+    """
+    if rng.random() < 0.25:
+        delay, conducted = np.full(atria.size, pr), np.arange(atria.size) % 2 == 0
+    else:
+        length = int(rng.integers(3, 7))
+        place = (np.arange(atria.size) + rng.integers(length)) % length
+        step = rng.uniform(0.05, 0.12)
+        grown = np.concatenate([[0.0], np.cumsum(step / (1.0 + np.arange(length - 1)))])
+        delay, conducted = np.minimum(pr + grown[place], 0.75 * float(np.diff(atria).mean())), place < length - 1
+    start = atria[conducted]
+    return replace(_conducted(start + delay[conducted]), p=start, lone_p=atria[~conducted])
+
+
+def _dissociated(atria: Floats, duration: float, rng: np.random.Generator) -> Beats:
+    """Complete block: the atria go their way, a ventricular (below 45 a minute) or junctional escape rhythm its own."""
+    junctional = rng.random() < 0.4
+    rate = truncated_normal(rng, 48, 5, 40, 58) if junctional else truncated_normal(rng, 36, 4, 27, 44)
+    onset = _regular(60 / rate, 0.01, duration, rng)
+    return replace(_conducted(onset, "j" if junctional else "E"), lone_p=atria)
+
+
+def _paced(rate: float, sinus: bool, duration: float, rng: np.random.Generator) -> Beats:
+    """Paced ventricles: after each P wave, or regardless of the atria, which beat slowly or fibrillate."""
+    onset = _regular(60 / rate, 0.001, duration, rng)
+    beats = _conducted(onset, "/")
+    if not sinus:
+        return beats
+    if rng.random() < 0.5:
+        return replace(beats, p=onset - rng.uniform(0.15, 0.21))
+    return replace(beats, lone_p=_regular(60 / rng.uniform(40, 0.9 * rate), 0.02, duration, rng))
+
+
+def _with_ectopy(beats: Beats, findings: frozenset[str], rng: np.random.Generator) -> Beats:
+    count = beats.onset.size
+    if "PAC" in findings:
+        return _atrial_ectopy(beats, _scattered(count, rng), rng)
+    for code, every in (("BIGU", 2), ("TRIGU", 3)):
+        if code in findings:
+            return _ventricular_ectopy(beats, np.arange(2 + rng.integers(every), count - 1, every), rng)
+    return _ventricular_ectopy(beats, _scattered(count, rng), rng) if "PVC" in findings else beats
+
+
+def _scattered(count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Positions of ectopic beats, each with an ordinary beat on both sides, at least one well within the record."""
+    wanted = 1 + rng.poisson(0.08 * count)
+    order = rng.permutation(np.arange(2, count - 2))
+    chosen = [round(count * rng.uniform(0.4, 0.6))]
+    for i in order.tolist():
+        if len(chosen) < wanted and all(abs(i - j) > 1 for j in chosen):
+            chosen.append(i)
+    return np.sort(np.array(chosen, np.intp))
+
+
+def _ventricular_ectopy(beats: Beats, where: npt.NDArray[np.intp], rng: np.random.Generator) -> Beats:
+    """Beats at ``where`` come early from the ventricles; the sinus node goes on undisturbed: a full pause follows."""
+    onset, code, p = beats.onset.copy(), beats.code.copy(), beats.p.copy()
+    usual = beats.onset[where] - beats.onset[where - 1]
+    onset[where] = onset[where - 1] + usual * (rng.uniform(0.5, 0.75) + 0.02 * rng.standard_normal(where.size))
+    code[where], p[where] = "V", np.nan
+    lost = beats.p[where]
+    return replace(beats, onset=onset, code=code, p=p, lone_p=lost[np.isfinite(lost)])
+
+
+def _atrial_ectopy(beats: Beats, where: npt.NDArray[np.intp], rng: np.random.Generator) -> Beats:
+    """Beats at ``where`` come early from the atria and set the sinus node anew: what follows comes early, too."""
+    code = beats.code.copy()
+    code[where] = "A"
+    usual = beats.onset[where] - beats.onset[where - 1]
+    early, pause = usual * (1 - rng.uniform(0.6, 0.85, where.size)), usual * rng.uniform(0.0, 0.2, where.size)
+    shift = np.zeros(beats.onset.size)
+    shift[where] -= early
+    shift[where + 1] += pause
+    moved = np.cumsum(shift)
+    return replace(beats, onset=beats.onset + moved, code=code, p=beats.p + moved)
