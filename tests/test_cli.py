@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import ecglens
+from ecglens.datasets import open_dataset
 from ecglens.labels import KEYS
 
 
@@ -97,6 +98,32 @@ def test_simulated_records_are_told_by_their_seed(tmp_path: Path) -> None:
     assert "# Dx: 164889003" in (tmp_path / "one" / "sim00000.hea").read_text()
 
 
+def test_many_simulated_records_are_one_line_and_a_dataset(tmp_path: Path) -> None:
+    done = run("simulate", "--label", "none", "--n", 3, "--fs", 100, "--noise", 0, "-o", tmp_path / "ecgs")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        f"3 ECGs in {tmp_path}/ecgs; next: ecglens train signal --data {tmp_path}/ecgs --out RUN"
+    ]
+    dataset = open_dataset(tmp_path / "ecgs")
+    assert len(dataset) == 3
+    assert dataset.read(2).fs == 100
+    again = run("simulate", "-o", tmp_path / "ecgs")
+    assert again.returncode == 2
+    assert "ecglens.csv exists already: choose another folder" in again.stderr
+
+
+def test_one_simulated_record_is_named(tmp_path: Path) -> None:
+    done = run("simulate", "-o", tmp_path)
+    assert done.stdout == f"{tmp_path / 'sim00000.hea'}\n"
+    assert done.stderr == ""
+
+
+def test_what_can_be_simulated_is_listed() -> None:
+    lines = dict(line.split(maxsplit=1) for line in run("simulate", "--list").stdout.splitlines())
+    assert set(KEYS) < set(lines)
+    assert lines["AFLT"] == "atrial flutter"
+
+
 def test_a_page_is_true_to_scale(folder: Path, tmp_path: Path) -> None:
     assert (
         run(
@@ -114,6 +141,8 @@ def test_a_page_is_true_to_scale(folder: Path, tmp_path: Path) -> None:
         (["diagnose", "--format", "xml", "a.png"], "xml"),
         (["render", "nothing.hea", "-o", "x.png"], "nothing.hea"),
         (["simulate", "--label", "flu", "-o", "x"], "flu"),
+        (["simulate", "--label", "none", "--label", "AF", "-o", "x"], "no other label"),
+        (["simulate", "--seed", "-1", "-o", "x"], "seed"),
         (["train", "signal", "--data", "nowhere", "--out", "x"], "nowhere"),
         (["export", "nowhere", "-o", "x.onnx", "--name", "x"], "no trained model"),
     ],

@@ -15,7 +15,8 @@ from ecglens.errors import EcgLensError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from ecglens.diagnosis import Diagnosis
-    from ecglens.paper import Page
+    from ecglens.paper.sheet import Gain
+    from ecglens.printing import Plan, Printed
 
 NOTICE = "Not a medical device: a person trained to read ECGs must confirm every answer."
 
@@ -38,6 +39,14 @@ class Kind(StrEnum):
 
     image = "image"
     signal = "signal"
+
+
+class PrintedNotes(StrEnum):
+    """What is printed above the traces."""
+
+    none = "none"
+    measured = "measured"
+    invented = "invented"
 
 
 class Storage(StrEnum):
@@ -124,25 +133,16 @@ def _ecg_files(inputs: list[str]) -> Iterator[Path | bytes]:
 
 
 def _write_annotated(answer: "Diagnosis", folder: Path) -> Path:
+    from ecglens.printing import write_page
+
     stem = "stdin" if answer.source == "-" else Path(answer.source).stem
     name = stem if answer.page == 1 else f"{stem}-{answer.page}"
     path, copies = folder / f"{name}.png", 1
     while path.exists():  # two inputs may share a name; nothing that exists is overwritten
         copies += 1
         path = folder / f"{name}_{copies}.png"
-    _write_page(answer.annotated, path)
+    write_page(answer.annotated, path)
     return path
-
-
-def _write_page(page: "Page", path: Path) -> None:
-    from PIL import Image
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        dpi = 25.4 * (page.px_per_mm or 72 / 25.4)
-        Image.fromarray(page.pixels).save(path, dpi=(dpi, dpi), resolution=dpi)  # resolution: the same for PDF
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {path}: {error}; choose another name") from error
 
 
 def _show(answers: "list[Diagnosis]") -> None:
@@ -161,63 +161,141 @@ def _show(answers: "list[Diagnosis]") -> None:
 
 @app.command()
 def render(
-    record: Annotated[Path, typer.Argument(help="A digital ECG, such as a WFDB header.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write: .png, .jpg, .pdf, ...")],
+    records: Annotated[
+        list[Path], typer.Argument(metavar="RECORD|DIR", help="Digital ECGs, such as WFDB headers, or folders of them.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page to write: .png, .jpg, .pdf, .svg; of several, the folder.")
+    ],
     layout: Annotated[str, typer.Option(help="A layout's name or TOML file.")] = "3x4+1",
+    rhythm: Annotated[
+        list[str] | None,
+        typer.Option(help="A lead for a rhythm strip below, instead of the layout's; repeat for more."),
+    ] = None,
     style: Annotated[str, typer.Option(help="A style's name or TOML file, or 'random'.")] = "red",
     start: Annotated[float, typer.Option(help="Seconds into the record.")] = 0.0,
+    speed: Annotated[float, typer.Option(help="Paper speed, mm/s.")] = 25.0,
+    gain: Annotated[str, typer.Option(help="mm/mV; two, as in 10/5, for limb and chest leads.")] = "10",
+    notes: Annotated[
+        PrintedNotes, typer.Option(help="What is printed above: nothing, the record's intervals, or an invention.")
+    ] = PrintedNotes.none,
+    wear: Annotated[float, typer.Option(help="From 0, fresh, to 1, a bad photograph of a crumpled page.")] = 0.0,
     rotation: Annotated[float, typer.Option(help="Degrees, anticlockwise.")] = 0.0,
     px_per_mm: Annotated[float, typer.Option(help="Pixels per millimetre.")] = 8.0,
-    seed: Annotated[int, typer.Option(help="Seed of a random style.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random style, notes and wear.")] = 0,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Also write where every trace is: a JSON file and a mask.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="Of several pages: png, jpg, pdf or svg.")] = "png",
+    contact_sheet: Annotated[Path | None, typer.Option(help="Also write the first pages side by side.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to draw several pages with.")] = 1,
 ) -> None:
-    """Draw a digital ECG as a page, true to scale."""
-    import numpy as np
+    """Draw digital ECGs as pages, true to scale. Exit code 3 when some could not be read."""
+    from ecglens import printing
 
-    from ecglens import paper
-    from ecglens.io import read
+    plan = printing.Plan(
+        layout,
+        tuple(rhythm or ()),
+        style,
+        start,
+        speed,
+        _gain(gain),
+        notes.value,
+        wear,
+        rotation,
+        px_per_mm,
+        seed,
+        truth,
+    )
+    sources = printing.find_records(records)
+    if len(sources) == 1 and not records[0].is_dir() and output.suffix:
+        printed = [printing.print_one(sources[0], output, plan)]
+        typer.echo(str(output))
+    else:
+        printed = _print_all(sources, output, form, plan, workers)
+    thumbnails = [page.thumbnail for page in printed if page.thumbnail is not None]
+    if contact_sheet and thumbnails:
+        printing.write_page(printing.contact_sheet(thumbnails), contact_sheet)
+        typer.echo(str(contact_sheet))
+    if len(thumbnails) < len(printed):
+        raise typer.Exit(UNREAD)
 
-    ecg = read(record)
-    if isinstance(ecg, paper.Page):
-        raise UsageError(f"{record} is a picture already: give a digital ECG")
-    look = paper.random_style(np.random.default_rng(seed)) if style == "random" else style
-    page = paper.render(ecg, layout, look, start=start, rotation=rotation, px_per_mm=px_per_mm)
-    _write_page(page, output)
-    typer.echo(str(output))
+
+def _print_all(sources: list[Path], folder: Path, form: str, plan: "Plan", workers: int) -> "list[Printed]":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ecglens.printing import print_all
+
+    printed = []
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("drawing", total=len(sources))
+        for page in print_all(sources, folder, form, plan, workers):
+            bar.advance(task)
+            printed.append(page)
+    refused = [page for page in printed if page.refused]
+    for page in refused:
+        typer.echo(f"{page.path.stem}: {page.refused}", err=True)
+    typer.echo(f"{len(printed) - len(refused)} pages in {folder}")
+    return printed
+
+
+def _gain(text: str) -> "Gain":
+    values = text.split("/")
+    try:
+        limb, chest = (float(value) for value in (values if len(values) == 2 else [text, text]))
+    except ValueError as error:
+        raise UsageError(f"--gain {text} is no gain: give mm/mV as in 10, or 10/5 for limb and chest leads") from error
+    return limb, chest
+
+
+def _list_findings(wanted: bool) -> None:
+    if wanted:
+        from ecglens.simulator import FINDINGS
+
+        for code, description in FINDINGS.items():
+            typer.echo(f"{code:8}{description}")
+        raise typer.Exit
 
 
 @app.command()
 def simulate(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write WFDB records to.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write records and their table to.")],
     label: Annotated[
-        list[str] | None, typer.Option(help="A label that holds; repeat for more, leave out for none.")
+        list[str] | None,
+        typer.Option(help="A code of --list that holds in each; repeat for more, 'none' for none. Drawn otherwise."),
     ] = None,
     n: Annotated[int, typer.Option(min=1, help="How many ECGs.")] = 1,
-    seed: Annotated[int, typer.Option(help="Same seed, same ECGs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same ECGs.")] = 0,
     duration: Annotated[float, typer.Option(help="Seconds.")] = 10.0,
     fs: Annotated[float, typer.Option(help="Samples a second.")] = 500.0,
+    noise: Annotated[float, typer.Option(help="0 for none, 1 for a routine ECG.")] = 1.0,
+    _: Annotated[
+        bool, typer.Option("--list", callback=_list_findings, is_eager=True, help="List what --label takes, and end.")
+    ] = False,
 ) -> None:
-    """Make ECGs whose labels are known, as WFDB records."""
-    import numpy as np
+    """Make ECGs whose truth is known: WFDB records, annotated, in a folder that `ecglens train` reads."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    from ecglens.io import wfdb
-    from ecglens.simulator import simulate as make
+    from ecglens.datasets.simulated import Plan, write_simulated
 
-    labels = label or []
-    for i in range(n):
-        record = make(labels, rng=np.random.default_rng([seed, i]), duration=duration, fs=fs)
-        notes = {
-            "Sex": "Male" if "male" in labels else "Female",
-            "Dx": ",".join(_snomed(labels)),
-            "Source": "simulated",
-        }
-        typer.echo(str(wfdb.write(record, output / f"sim{i:05d}", notes)))
+    plan = Plan(_findings(label), seed, duration, fs, noise)
+    with Progress(console=Console(stderr=True), disable=n == 1) as bar:
+        task = bar.add_task("simulating", total=n)
+        headers = write_simulated(output, plan, n, tick=lambda: bar.advance(task))
+    if n == 1:
+        typer.echo(str(headers[0]))
+    else:
+        typer.echo(f"{n} ECGs in {output}; next: ecglens train signal --data {output} --out RUN")
 
 
-def _snomed(labels: list[str]) -> list[str]:
-    """The diagnoses' codes as the PhysioNet Challenge writes them; sinus rhythm where there is none."""
-    from ecglens.labels import DIAGNOSES
-
-    return [label.snomed[0] for label in DIAGNOSES if label.key in labels] or ["426783006"]
+def _findings(names: list[str] | None) -> frozenset[str] | None:
+    if names and "none" in names:
+        if len(names) > 1:
+            raise UsageError("--label none leaves room for no other label: give one or the other")
+        return frozenset()
+    return frozenset(names) if names else None
 
 
 @app.command()

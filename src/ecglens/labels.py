@@ -4,6 +4,7 @@ Codes: PTB-XL SCP-ECG statements (Wagner et al., Scientific Data 7:154, 2020); S
 PhysioNet/CinC Challenge 2021; column names of CODE-15% (Ribeiro et al., Zenodo 4916206).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,3 +32,8 @@ MALE: Final = Label("male", "male sex", None, ("248153007",), "is_male")
 LABELS: Final = (*DIAGNOSES, MALE)
 KEYS: Final = tuple(label.key for label in LABELS)
 BY_KEY: Final = {label.key: label for label in LABELS}
+
+
+def snomed(keys: Collection[str]) -> tuple[str, ...]:
+    """Give the SNOMED CT codes of the diagnoses among ``keys``, as the PhysioNet Challenge writes them in headers."""
+    return tuple(label.snomed[0] for label in DIAGNOSES if label.key in keys)

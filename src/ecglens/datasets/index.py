@@ -77,14 +77,19 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open a folder of ECGs by the layout it has: PTB-XL.
+    """Open a folder of ECGs by the layout it has: PTB-XL, or any signals listed in ``ecglens.csv``.
 
     Raises UsageError where the folder does not exist or has no known layout, FormatError where its table is wrong.
     """
-    from ecglens.datasets import ptbxl  # here, because each dataset's module takes Exam from this one
+    from ecglens.datasets import ptbxl, table  # here, because each dataset's module takes Exam from this one
 
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder.name}: give the folder that holds the dataset")
     if ptbxl.recognise(folder):
         return ptbxl.open_ptbxl(folder)
-    raise UsageError(f"{folder.name} is no dataset of a known layout: give a PTB-XL folder with {ptbxl.TABLE}")
+    if table.recognise(folder):
+        return table.open_table(folder)
+    raise UsageError(
+        f"{folder.name} is no dataset of a known layout: give a PTB-XL folder with {ptbxl.TABLE}, "
+        f"or list the exams in {table.TABLE}"
+    )

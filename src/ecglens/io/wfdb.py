@@ -148,7 +148,7 @@ def write(record: Record, path: Path, notes: Mapping[str, str] = MappingProxyTyp
     header = path.with_name(f"{path.name}.hea")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        samples.T.tofile(path.with_name(f"{path.name}.dat"))
+        path.with_name(f"{path.name}.dat").write_bytes(samples.T.tobytes())
         header.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {header}: {error.strerror}; choose another folder") from error
