@@ -1,4 +1,4 @@
-"""How long things take: the command's start, and a warm diagnosis beside the network pass inside it."""
+"""How long things take: the command's start, a warm diagnosis beside the network pass inside it, and what is done by the thousand."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ecglens.diagnosis import diagnose
 from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
+from ecglens.intervals import measure
 from ecglens.paper import render
 from ecglens.runtime import WEIGHTS, load_model
 from ecglens.simulator import simulate
@@ -17,7 +18,8 @@ from ecglens.simulator import simulate
 
 def run(repeats: int) -> Table:
     """Return the table of medians over ``repeats``, in milliseconds."""
-    record = simulate({"AF"}, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    record = simulate({"AF"}, rng=rng)
     page = render(record)
     image, signal = (load_model(WEIGHTS / f"{kind}.onnx") for kind in ("image", "signal"))
     assert isinstance(image.card.spec, ImageSpec)
@@ -34,6 +36,12 @@ def run(repeats: int) -> Table:
         passed, answered = _median(bare, repeats), _median(whole, repeats)
         table.add_row(f"{name}, network pass", f"{passed:.1f}", "")
         table.add_row(f"{name}, diagnosis", f"{answered:.1f}", f"{answered / passed:.2f}")
+    for name, work in (
+        ("simulation of 10 s", lambda: simulate(None, rng=rng)),
+        ("intervals of 10 s", lambda: measure(record)),
+    ):
+        spent = _median(work, 5 * repeats)
+        table.add_row(f"{name} ({1000 / spent:.0f} a second)", f"{spent:.1f}", "")
     return table
 
 

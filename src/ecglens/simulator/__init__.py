@@ -68,7 +68,7 @@ def _check_recording(duration: float, fs: float, noise: float) -> None:
         raise UsageError(f"a noise level of {noise:g} is out of range: choose 0 for none, 1 for a routine ECG")
 
 
-def _twelve(leads: Floats) -> Signal:
+def _twelve(leads: Signal) -> Signal:
     """Complete I, II, V1..V6 to twelve leads; the limb leads follow from the rounded I and II."""
     out = np.empty((12, leads.shape[1]), np.float32)
     out[:2], out[6:] = leads[:2], leads[2:]

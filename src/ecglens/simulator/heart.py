@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ecglens.simulator.pathology import atrial, depolarisation, ectopic, repolarisation, rotation
 from ecglens.simulator.person import Person
-from ecglens.simulator.rhythm import Beats, Breathing, Floats, truncated_normal
+from ecglens.simulator.rhythm import Beats, Breathing, Floats, Singles, sine, truncated_normal
 from ecglens.simulator.shapes import DOWER, P_SHAPE, Shape
 
 # Fibrillatory waves per unit in I, II, V1..V6: V1 lies next to the right atrium, II looks along it.
@@ -212,12 +211,12 @@ def _tangent_end(waves: Complex) -> float:
 
 def trace_beats(
     heart: Heart, beats: Beats, breathing: Breathing, fs: float, samples: int
-) -> tuple[Floats, dict[str, Floats], Floats]:
+) -> tuple[Singles, dict[str, Floats], Floats]:
     """Return leads I, II, V1..V6 (8, samples) mV, the waves' bounds by name (beats,) and all P waves (n, 2), seconds.
 
     QT of each beat follows the RR interval before it and, more slowly, their mean.
     """
-    signal = np.zeros((8, samples))
+    signal = np.zeros((8, samples), np.float32)
     onset, person = beats.onset, heart.person
     interval = np.diff(onset, prepend=2 * onset[0] - onset[1])
     corrected = np.cbrt(0.75 * interval.mean() + 0.25 * interval)
@@ -246,7 +245,7 @@ def trace_beats(
     return signal, waves, p_waves[p_waves[:, 0].argsort()]
 
 
-def _add(signal: Floats, waves: Complex, onset: Floats, stretch: Floats, breathing: Breathing, fs: float) -> None:
+def _add(signal: Singles, waves: Complex, onset: Floats, stretch: Floats, breathing: Breathing, fs: float) -> None:
     """Add ``waves`` at each of ``onset`` to ``signal``, computing only the stretch of time where they are not zero."""
     if not onset.size:
         return
@@ -256,7 +255,9 @@ def _add(signal: Floats, waves: Complex, onset: Floats, stretch: Floats, breathi
     length = int(np.ceil(((at + 4.5 * width).max(axis=1) - start / fs).max() * fs)) + 1
     times = (np.arange(length) / fs).astype(np.float32)
     centre = (at - start[:, None] / fs).astype(np.float32)[..., None]  # from the window's start: float32 is ample
-    bells = np.exp(-0.5 * np.square((times - centre) / width.astype(np.float32)[..., None]))
+    bells = (times - centre) * (1 / width).astype(np.float32)[..., None]
+    bells *= np.float32(-0.5) * bells
+    np.exp(bells, out=bells)
     breath = breathing.at(onset)[:, None, None]
     leads = (waves.amplitude + breath * waves.sway).astype(np.float32) @ bells
     for first, piece in zip(start, leads, strict=True):
@@ -265,7 +266,7 @@ def _add(signal: Floats, waves: Complex, onset: Floats, stretch: Floats, breathi
             signal[:, begin:end] += piece[:, begin - first : end - first]
 
 
-def fibrillate(samples: int, fs: float, rng: np.random.Generator) -> Floats:
+def fibrillate(samples: int, fs: float, rng: np.random.Generator) -> Singles:
     """Return fibrillatory waves in I, II, V1..V6, (8, samples) mV: 4-9 Hz, from barely visible to coarse.
 
     A saw-tooth whose rate and size wander (Stridh & Sörnmo, IEEE Trans Biomed Eng 48:105, 2001), from two sources
@@ -274,31 +275,30 @@ def fibrillate(samples: int, fs: float, rng: np.random.Generator) -> Floats:
     time = np.arange(samples) / fs
     size = min(float(rng.lognormal(np.log(0.05), 0.55)), 0.2)
     main = truncated_normal(rng, 6.2, 0.9, 4.3, 8.7)
-    leads = np.zeros((8, samples))
+    leads = np.zeros((8, samples), np.float32)
     for share, rate in ((0.8, main), (0.45, np.clip(main + rng.normal(0, 0.5), 4, 9))):
         gain = share * size * _FIBRILLATION * rng.lognormal(0, 0.25, 8) * np.r_[1, 1, 1, 1, rng.choice([-1, 1], 4)]
-        leads += np.outer(gain, _saw_tooth(time, float(rate), rng))
+        leads += np.outer(gain.astype(np.float32), _saw_tooth(time, float(rate), rng))
     return leads
 
 
-def _saw_tooth(time: Floats, rate: float, rng: np.random.Generator) -> Floats:
+def _saw_tooth(time: Floats, rate: float, rng: np.random.Generator) -> Singles:
     knots = np.linspace(0, time[-1] + 1e-9, max(int(time[-1] * 2.5), 3))
     drift = np.interp(time, knots, 0.06 * rate * rng.standard_normal(knots.size))
     turns = np.cumsum(np.clip(rate + drift, 4, 9)) * (time[-1] / max(time.size - 1, 1)) + rng.uniform(0, 1)
     swell = np.interp(time, knots, np.clip(1 + 0.35 * rng.standard_normal(knots.size), 0.1, 2))
-    return np.asarray(swell * _tooth(turns))
+    return np.asarray(swell * _tooth(turns), np.float32)
 
 
-def _tooth(turns: Floats) -> Floats:
+def _tooth(turns: Floats) -> Singles:
     """A saw-tooth of three harmonics; ``turns`` counts cycles."""
-    sine, cosine = np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)
-    return np.asarray(sine + 2 * sine * cosine / 2**1.3 + sine * (3 - 4 * sine**2) / 3**1.3)
+    return np.asarray(sum(sine(k * turns) / np.float32(k**1.3) for k in (1, 2, 3)))
 
 
-def flutter(samples: int, fs: float, beats: Beats, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def flutter(samples: int, fs: float, beats: Beats, rng: np.random.Generator) -> Singles:
     """Return flutter waves in I, II, V1..V6, (8, samples) mV: a steady saw-tooth, of which beats follow some waves."""
     cycle = beats.flutter or 0.2
     turns = (np.arange(samples) / fs - beats.onset[0]) / cycle + rng.uniform(0, 1)
     size = float(rng.uniform(0.06, 0.2))
     gain = size * _FLUTTER * rng.lognormal(0, 0.25, 8) * (1 if rng.random() < 0.8 else -1)  # or round the other way
-    return np.asarray(np.outer(gain, _tooth(turns)))
+    return np.outer(gain.astype(np.float32), _tooth(turns))

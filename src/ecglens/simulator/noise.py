@@ -5,16 +5,12 @@ and the limb-lead identities hold. Kinds and spectra: Sörnmo & Laguna, Bioelect
 Neurological Applications (2005), ch. 7; Moody, Muldrow & Mark, Computers in Cardiology 11:381 (1984).
 """
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from ecglens.simulator.rhythm import Breathing, Floats
-
-Singles = npt.NDArray[np.float32]
+from ecglens.simulator.rhythm import Breathing, Floats, Singles, sine
 
 # Leads I, II, V1..V6 (rows) from electrodes RA, LA, LL, V1..V6 (columns); Wilson's terminal is the mean of the limbs.
-ELECTRODES = np.zeros((8, 9))
+ELECTRODES = np.zeros((8, 9), np.float32)
 ELECTRODES[0, :3] = -1, 1, 0
 ELECTRODES[1, :3] = -1, 0, 1
 ELECTRODES[2:, :3] = -1 / 3
@@ -23,7 +19,6 @@ ELECTRODES[2:, 3:] = np.eye(6)
 # Median level of each kind at one electrode in mV RMS, and its log-normal spread between recordings.
 _WANDER, _ELECTRODE, _MUSCLE, _MAINS, _WHITE = 0.016, 0.007, 0.004, 0.002, 0.002
 _SPREAD = 0.65
-_WANDER_RATE = 20.0  # Hz
 
 _PHASORS = np.exp(2j * np.pi * np.arange(256) / 256).astype(np.complex64)
 
@@ -33,54 +28,45 @@ def draw_noise(samples: int, fs: float, level: float, breathing: Breathing, rng:
 
     ``level`` 1 is a routine resting ECG; amplitudes are proportional to it.
     """
-    wander, electrode, muscle, mains = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
-    random = _fast(samples, fs, electrode, muscle, level * _WHITE, rng)
-    random += _wander(samples, fs, wander, rng)
+    kind = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
     time = np.arange(samples) / fs
     waves = np.stack([breathing.at(time - rng.uniform(0, 1)), _hum(time, fs, rng), _movement(time, rng)])
     gains = np.zeros((9, 3))
-    gains[:, 0] = wander * rng.uniform(0, 1, 9)
-    gains[:, 1] = mains * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
+    gains[:, 0] = kind[0] * rng.uniform(0, 1, 9)
+    gains[:, 1] = kind[3] * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
     if rng.random() < 0.25:  # an electrode is shifted
         gains[rng.integers(9), 2] = level * rng.uniform(0.05, 0.3) * rng.choice([-1, 1])
-    noise = ELECTRODES.astype(np.float32) @ random + (ELECTRODES @ gains).astype(np.float32) @ waves.astype(np.float32)
-    return np.asarray(noise)
+    noise = _random(samples, fs, kind, level * _WHITE, rng)
+    return np.asarray(ELECTRODES @ noise + (ELECTRODES @ gains.astype(np.float32)) @ waves)
 
 
-def _shaped(samples: int, amplitude: Floats, rng: np.random.Generator) -> Singles:
-    """Noise at nine electrodes whose RMS in each of the first frequency bins is ``amplitude`` (bins,).
+def _random(samples: int, fs: float, kind: Floats, white: float, rng: np.random.Generator) -> Singles:
+    """Gaussian noise at the nine electrodes, waxing and waning over seconds.
+
+    It is drift below 1.5 Hz, of its own size at each electrode; the 1/f noise of the contact between skin and
+    electrode up to some 15 Hz; muscle at 20-150 Hz, more of it at the limbs; and the amplifiers' white noise.
+    """
+    f = np.fft.rfftfreq(samples, 1 / fs)
+    drift = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
+    contact = np.where(f > 0.5, np.exp(-f / 15) / np.maximum(f, 0.5), 0)
+    muscle = (f / 30) ** 2 / (1 + (f / 30) ** 2) * np.exp(-((f / 130) ** 2))
+    fast = kind[1] ** 2 * _unit(contact) + kind[2] ** 2 * _unit(muscle) + white**2 * _unit(np.sign(f))
+    place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
+    amplitude = (place * np.sqrt(fast)).astype(np.float32)
+    slow = int(np.searchsorted(f, 2))
+    amplitude[:, :slow] += rng.lognormal(0, 0.7, (9, 1)) * kind[0] * np.sqrt(_unit(drift)[:slow])
+    envelope = np.interp(np.linspace(0, 7, samples), np.arange(8), rng.lognormal(0, 0.4, 8))
+    return _shaped(samples, amplitude, rng) * envelope.astype(np.float32)
+
+
+def _shaped(samples: int, amplitude: Singles, rng: np.random.Generator) -> Singles:
+    """Noise at nine electrodes whose RMS in each frequency bin is ``amplitude`` (9, samples // 2 + 1).
 
     Sinusoids of random phase, which in such numbers add up to Gaussian noise (Rice, Bell Syst Tech J 23:282, 1944).
     """
-    phases = _PHASORS[rng.integers(0, 256, (9, amplitude.size), np.uint8)]
-    spectrum = np.zeros((9, samples // 2 + 1), np.complex64)
-    np.multiply(phases, (amplitude * samples / np.sqrt(2)).astype(np.float32), out=spectrum[:, : amplitude.size])
+    spectrum = _PHASORS[rng.integers(0, 256, amplitude.shape, np.uint8)]
+    spectrum *= amplitude * np.float32(samples / np.sqrt(2))
     return np.fft.irfft(spectrum, samples, axis=1).astype(np.float32, copy=False)
-
-
-def _wander(samples: int, fs: float, rms: float, rng: np.random.Generator) -> Singles:
-    """Drift below some 1.5 Hz, made of few samples and drawn through them: a curve so slow needs no more."""
-    few = max(int(samples / fs * _WANDER_RATE), 8)
-    f = np.fft.rfftfreq(few, 1 / _WANDER_RATE)
-    power = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
-    drift = _shaped(few, rms * np.sqrt(_unit(power)), rng) * rng.lognormal(0, 0.7, (9, 1)).astype(np.float32)
-    return np.asarray(cv2.resize(drift, (samples, 9), interpolation=cv2.INTER_CUBIC))
-
-
-def _fast(samples: int, fs: float, electrode: float, muscle: float, white: float, rng: np.random.Generator) -> Singles:
-    """The 1/f noise of the contact between skin and electrode up to some 15 Hz, muscle at 20-150 Hz, white noise.
-
-    Stronger at the limbs, and waxing and waning over seconds.
-    """
-    f = np.fft.rfftfreq(samples, 1 / fs)
-    contact = np.where(f > 0.5, np.exp(-f / 15) / np.maximum(f, 0.5), 0)
-    shape = (f / 30) ** 2 / (1 + (f / 30) ** 2) * np.exp(-((f / 130) ** 2))
-    power = electrode**2 * _unit(contact) + muscle**2 * _unit(shape) + white**2 * _unit(np.sign(f))
-    steady = _shaped(samples, np.sqrt(power), rng)
-    envelope = np.interp(np.linspace(0, 7, samples), np.arange(8), rng.lognormal(0, 0.4, 8))
-    place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
-    steady *= place.astype(np.float32) * envelope.astype(np.float32)
-    return steady
 
 
 def _unit(shape: Floats) -> Floats:
@@ -89,30 +75,30 @@ def _unit(shape: Floats) -> Floats:
     return np.asarray(shape / total) if total > 0 else shape
 
 
-def _hum(time: Floats, fs: float, rng: np.random.Generator) -> Floats:
+def _hum(time: Floats, fs: float, rng: np.random.Generator) -> Singles:
     """Mains hum of 50 or 60 Hz with its third harmonic; none where the sampling rate cannot hold it."""
-    hum = 2 * np.pi * rng.choice([50.0, 60.0])
-    phase = rng.uniform(0, 2 * np.pi)
-    wave = np.zeros_like(time)
+    rate = rng.choice([50.0, 60.0])
+    turns = rate * time + rng.uniform(0, 1)
+    wave = np.zeros(time.size, np.float32)
     for harmonic, part in ((1, 1.0), (3, 0.15)):
-        if harmonic * hum < np.pi * fs:
-            wave += part * np.sin(harmonic * (hum * time + phase))
+        if harmonic * rate < fs / 2:
+            wave += part * sine(harmonic * turns)
     return wave
 
 
-def _movement(time: Floats, rng: np.random.Generator) -> Floats:
+def _movement(time: Floats, rng: np.random.Generator) -> Singles:
     """A sudden shift of size 1, from which the amplifier's high-pass lets the trace creep back over about a second."""
-    since = np.maximum(time - rng.uniform(0, time[-1]), 0)
-    return np.asarray(-np.expm1(-since / 0.05) * np.exp(-since / rng.uniform(0.3, 1.5)))
+    since = np.maximum(time - rng.uniform(0, time[-1]), 0).astype(np.float32)
+    return np.asarray(-np.expm1(-since / 0.05) * np.exp(-since / rng.uniform(0.3, 1.5)), np.float32)
 
 
-def swap_arms(leads: Floats) -> Floats:
+def swap_arms(leads: Singles) -> Singles:
     """Return the leads I, II, V1..V6 (8, T) as with the arm electrodes interchanged: I upside down, III for II."""
     one, two = leads[:2]
     return np.concatenate([[-one, two - one], leads[2:]])
 
 
-def lose_electrode(leads: Floats, fs: float, rng: np.random.Generator) -> None:
+def lose_electrode(leads: Singles, fs: float, rng: np.random.Generator) -> None:
     """Take one chest lead of ``leads`` (8, T) away from some time on, in place: NaN, or nothing but hum and drift."""
     row, length = rng.integers(2, 8), leads.shape[1]
     first = int(rng.choice([0.0, rng.uniform(0.3, 0.9)]) * length)
