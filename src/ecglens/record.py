@@ -26,8 +26,8 @@ class Truth:
     ``labels`` names the diagnoses (and ``"male"``) that hold, ``findings`` everything else that does, by its code in
     ``simulator.FINDINGS``. ``r_peaks`` is (beats,) seconds from the start, ``beats`` (beats,) their WFDB annotation
     codes (``"N"``, ``"L"``, ``"R"``, ``"A"``, ``"V"``, ``"/"``, ...). ``waves`` holds (beats,) seconds by name
-    (``"P on"``, ``"P off"``, ``"QRS on"``, ``"QRS off"``, ``"T off"``), NaN where a beat has no such wave; a wave of the
-    first or last beat may lie outside the record. ``p_waves`` is (n, 2), onset and end of every P wave, whether it was
+    (``"P on"``, ``"P off"``, ``"QRS on"``, ``"QRS off"``, ``"T off"``), NaN where a beat has no such wave; a wave of
+    the first or last beat may lie outside the record. ``p_waves`` is (n, 2), onset and end of every P wave, whether it was
     conducted or not. ``intervals`` holds means over the beats of the commonest kind by name in ms (``"RR"``, ``"P"``,
     ``"PR"``, ``"QRS"``, ``"QT"``); NaN where the wave does not exist. ``axis`` is their frontal QRS axis in degrees,
     ``age`` in years.

@@ -10,7 +10,7 @@ import bottleneck
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.record import Record, Signal
+from ecglens.record import Record, Signal, fill_gaps
 
 FLAT_MV = 0.01  # from end to end; amplifier noise alone is more
 _ZERO_CROSSINGS = 12  # of the windowed sinc, each side: right to 0.2 % up to 80 % of the Nyquist rate
@@ -50,19 +50,6 @@ def _kernel(up: int, down: int) -> tuple[Signal, int]:
     window = np.i0(6.0 * np.sqrt(np.clip(1 - (distance * cutoff / _ZERO_CROSSINGS) ** 2, 0, None))) / np.i0(6.0)
     weights = cutoff * np.sinc(cutoff * distance) * window * (np.abs(distance) * cutoff <= _ZERO_CROSSINGS)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32), reach
-
-
-def fill_gaps(signal: Signal) -> Signal:
-    """Return (L, T) mV with NaN replaced by a straight line between the neighbours; a lead of only NaN becomes 0."""
-    out = signal.copy()
-    at = np.arange(signal.shape[1])
-    for row in out:
-        gap = np.isnan(row)
-        if gap.all():
-            row[:] = 0
-        elif gap.any():
-            row[gap] = np.interp(at[gap], at[~gap], row[~gap])
-    return out
 
 
 def remove_baseline(record: Record, window: float = 1.0) -> Record:

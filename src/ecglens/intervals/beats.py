@@ -1,0 +1,157 @@
+"""Where the beats are, which of them have the commonest shape, and how they lie on each other.
+
+QRS complexes are peaks of the spatial velocity: the root mean square of band-passed lead derivatives.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import bottleneck as bn
+import numpy as np
+
+from ecglens.intervals.trace import RATE, Flags, Floats, Ints, Trace, median
+
+# Parts of a typical QRS speed that a QRS must reach, and one that is missed: P waves reach a fifth, large T a quarter.
+STRONG, WEAK = 0.4, 0.28
+MAX_LAG: Final = 14  # samples a detection may be off
+QRS_HALF: Final = 25  # samples around the fiducial that decide whether two beats have one shape
+CUT: Final = 25  # samples from either end within which a QRS may not be whole
+REFRACTORY: Final = 50  # samples, 200 ms
+MOST_COMPARED: Final = 200  # beats
+ALIKE: Final = 0.8  # correlation of QRS complexes of one shape
+NEARLY_AS_COMMON: Final = 0.6  # part of the beats of the commonest shape
+LATER: Final = 1.15  # times the RR interval before the others
+
+
+def detect(trace: Trace) -> Ints:
+    """Sample indices of QRS complexes: peaks of spatial speed over an adaptive threshold, with search back."""
+    speed = trace.speed
+    size = speed.size
+    width = 2 * 20 + 1
+    padded = np.pad(speed, 20)
+    crest = bn.move_max(padded, width)[width - 1 :]
+    peaks = np.flatnonzero((speed == crest) & (speed > 1e-9))
+    if peaks.size == 0:
+        return peaks
+    level = _level(speed)
+    floor = 2.0 * speed_at_rest(speed)
+    strong = _spaced(peaks[speed[peaks] > max(STRONG * level, floor)], speed)
+    if strong.size == 0:
+        return strong
+    return _searched_back(strong, peaks[speed[peaks] > max(WEAK * level, floor)], speed, size)
+
+
+def speed_at_rest(speed: Floats) -> float:
+    """Spatial speed between beats, however wide and fast they are."""
+    return float(np.quantile(speed, 0.2))
+
+
+def _level(speed: Floats) -> float:
+    """A typical QRS height: the median of the maxima of 2 s pieces, which an ectopic or an artefact does not move."""
+    step = int(2 * RATE)
+    count = max(1, speed.size // step)
+    tops = [piece.max() for piece in np.array_split(speed, count)]
+    return float(np.median(tops))
+
+
+def _spaced(peaks: Ints, speed: Floats) -> Ints:
+    """Drop T waves: a peak within 300 (360) ms of a beat must reach 65 (50) % of its speed; keep 200 ms apart."""
+    kept: list[int] = []
+    for peak in peaks.tolist():
+        if kept:
+            gap, ratio = peak - kept[-1], speed[peak] / speed[kept[-1]]
+            if gap < REFRACTORY or (gap < 75 and ratio < 0.65) or (gap < 90 and ratio < 0.5):
+                if gap < REFRACTORY and ratio > 1:
+                    kept[-1] = peak
+                continue
+            if gap < 90 and ratio > 2.5 and len(kept) == 1:
+                kept[-1] = peak
+                continue
+        kept.append(peak)
+    return np.array(kept, np.intp)
+
+
+def _searched_back(beats: Ints, candidates: Ints, speed: Floats, size: int) -> Ints:
+    """Where a pause exceeds 1.6 usual RR, take the strongest weaker peak in it, if one stands clear of both ends."""
+    if beats.size < 3:
+        return beats
+    usual = float(np.median(np.diff(beats)))
+    clear = max(REFRACTORY, 0.45 * usual)
+    edges = [beats[0] - usual, *beats.tolist(), beats[-1] + usual]
+    edges[0], edges[-1] = min(edges[0], 0.0) - 0.7 * usual, max(edges[-1], size) + 0.7 * usual
+    extra: list[int] = []
+    for left, right in pairwise(edges):
+        if right - left < 1.6 * usual:
+            continue
+        # Beyond the ends nothing is known: a peak there must lie where a beat is due, or it may be a T wave.
+        away = 0.7 * usual if left == edges[0] or right == edges[-1] else clear
+        inside = candidates[(candidates > left + away) & (candidates < right - away)]
+        if inside.size:
+            extra.append(int(inside[np.argmax(speed[inside])]))
+    return np.sort(np.concatenate([beats, np.array(extra, np.intp)]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beats:
+    """``at`` (beats,) fractional sample of each beat's fiducial; ``usual`` marks those of the commonest shape."""
+
+    at: Floats
+    usual: Flags
+
+
+def align(trace: Trace, found: Ints) -> Beats:
+    """Group beats by QRS shape and align the commonest group to its mean, to a fraction of a sample."""
+    shifts = _shifted(trace.wave, found, np.arange(-MAX_LAG, MAX_LAG + 1), QRS_HALF)  # (lags, beats, D)
+    still = shifts[MAX_LAG]
+    some = np.linspace(0, found.size - 1, min(found.size, MOST_COMPARED)).astype(int)  # memory grows with its square
+    alike = (shifts[:, some] @ still[some].T).max(axis=0) >= ALIKE
+    medoid = int(some[_commonest(alike & alike.T, np.diff(found, prepend=np.nan)[some])])
+    scores = shifts @ still[medoid]
+    usual = scores.max(axis=0) >= ALIKE
+    usual[medoid] = True
+    lag = scores.argmax(axis=0)
+    mean = shifts[lag[usual], np.flatnonzero(usual)].mean(axis=0)
+    lags = peak_lag(shifts @ mean) - MAX_LAG
+    # At an end half a T wave may look like a QRS: what is cut there must have the commonest shape.
+    sure = usual | ((found >= CUT) & (found < trace.wave.shape[1] - CUT))
+    return Beats((found + np.where(usual, lags, 0.0))[sure], usual[sure])
+
+
+def _commonest(alike: Flags, since: Floats) -> int:
+    """Index of the beat to which most are ``alike`` (n, n); of two such shapes, of the one that comes later.
+
+    Ectopic beats come early: in bigeminy there are as many of them as of the others. ``since`` (n,) is the time from
+    the beat before.
+    """
+    first = int(np.argmax(alike.sum(axis=1)))
+    others = ~alike[first]
+    if others.sum() < NEARLY_AS_COMMON * alike[first].sum():
+        return first
+    second = int(np.argmax(np.where(others, (alike & others).sum(axis=1), 0)))
+    later = median(since[alike[second] & others]) > LATER * median(since[alike[first]])
+    return second if later and (alike[second] & others).sum() >= NEARLY_AS_COMMON * alike[first].sum() else first
+
+
+def _shifted(wave: Floats, at: Ints, lags: Ints, half: int) -> Floats:
+    """QRS windows of every beat at every lag, mean removed and of unit length: (lags, beats, leads x samples)."""
+    reach = half + int(np.abs(lags).max())
+    padded = np.pad(wave, ((0, 0), (reach, reach)))
+    flat = np.empty((lags.size, at.size, wave.shape[0], half + 1), wave.dtype)
+    for i, place in enumerate(at.tolist()):  # every second sample: the signal ends at 40 Hz
+        near = padded[:, place : place + 2 * reach + 1]
+        views = np.lib.stride_tricks.sliding_window_view(near, 2 * half + 1, axis=1)[:, :, ::2]
+        flat[:, i] = views.transpose(1, 0, 2)
+    flat -= flat.mean(axis=3, keepdims=True)
+    rows = flat.reshape(lags.size, at.size, -1)
+    rows /= np.sqrt(np.einsum("lbd,lbd->lb", rows, rows))[:, :, None] + wave.dtype.type(1e-9)
+    return np.asarray(rows)
+
+
+def peak_lag(scores: Floats) -> Floats:
+    """Fractional position of the maximum along axis 0, by a parabola through three points."""
+    top = np.clip(scores.argmax(axis=0), 1, scores.shape[0] - 2)
+    column = np.arange(scores.shape[1])
+    a, b, c = (scores[top + i, column] for i in (-1, 0, 1))
+    bend = a - 2 * b + c
+    return np.asarray(top + np.where(bend < -1e-12, np.clip(0.5 * (a - c) / np.where(bend == 0, 1, bend), -1, 1), 0.0))
