@@ -1,6 +1,9 @@
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -10,13 +13,13 @@ from hypothesis import strategies as st
 
 from ecglens.errors import ConfigError, UsageError
 from ecglens.leads import INDEX, LEADS
-from ecglens.paper import Page, Trace, layouts, random_page, render
+from ecglens.paper import Notes, Page, Trace, layouts, random_page, render
 from ecglens.paper.layout import PAPER_LAYOUTS, load_layout
 from ecglens.paper.style import Style, load_style, styles
 from ecglens.record import Record
 
 PLAIN = load_style("plain")
-BARE = replace(PLAIN, pulse=False, footer=False, label_height=0.1)  # nothing but traces, and names of 0.1 mm
+BARE = replace(PLAIN, pulse="none", footer="", label_height=0.1)  # nothing but traces, and names of 0.1 mm
 
 
 def record(seconds: float = 10.0, fs: float = 300.0, seed: int = 0) -> Record:
@@ -44,7 +47,8 @@ def unturned(points: np.ndarray, page: Page, layout: str, rotation: float, speed
 
 def samples(trace: Trace, of: Record) -> np.ndarray:
     first = round(trace.start * trace.fs)
-    return of.signal[INDEX[trace.lead], first : first + len(trace.points)]
+    sign = -1 if trace.lead == "-aVR" else 1
+    return sign * of.signal[INDEX[trace.lead.removeprefix("-")], first : first + len(trace.points)]
 
 
 @pytest.mark.parametrize("rotation", [0.0, -9.0, 33.0])
@@ -57,7 +61,7 @@ def test_traces_read_back_as_the_record_to_half_a_pixel(layout: str, rotation: f
         mm = unturned(trace.points, page, layout, rotation)
         millivolts = (shape.baseline(panel.row) - mm[:, 1]) / 10.0
         seconds = (mm[:, 0] - shape.margin.left) / 25.0 - panel.left + panel.start
-        assert trace.lead == panel.lead
+        assert trace.lead == panel.name
         assert len(trace.points) == round(panel.seconds * ecg.fs)
         np.testing.assert_allclose(millivolts, samples(trace, ecg), atol=0.5 / 40)
         np.testing.assert_allclose(seconds, trace.start + np.arange(len(mm)) / ecg.fs, atol=0.5 / 100)
@@ -107,7 +111,7 @@ def test_a_line_has_its_width_in_ink_at_any_scale(px_per_mm: float) -> None:
 
 
 def test_the_grid_is_true_to_scale() -> None:
-    style = Style(minor=(200, 200, 200), major=(90, 90, 90), paper=(255, 255, 255), pulse=False, footer=False)
+    style = Style(minor=(200, 200, 200), major=(90, 90, 90), paper=(255, 255, 255), pulse="none", footer="")
     page = render(record(), "6x2", style, px_per_mm=10.0)
     row = page.pixels[5, :, 0]  # half a millimetre below the first level line
     for mm in range(1, len(row) // 10):
@@ -126,7 +130,7 @@ def test_a_dotted_grid_has_paper_between_its_dots() -> None:
 
 def test_the_calibration_pulse_is_1_mv_and_0_2_s() -> None:
     shape = load_layout("3x4")
-    page = render(EMPTY, "3x4", replace(BARE, pulse=True), px_per_mm=10.0)
+    page = render(EMPTY, "3x4", replace(BARE, pulse="left"), px_per_mm=10.0)
     y, x = np.nonzero(page.pixels[: round(shape.baseline(0) * 10) + 5, : round(shape.margin.left * 10), 0] < 128)
     top = y == y.min()
     assert np.ptp(y) == pytest.approx(100, abs=4)
@@ -163,12 +167,15 @@ def test_a_record_shorter_than_the_page_leaves_the_rest_empty() -> None:
 @pytest.mark.parametrize("layout", layouts())
 def test_every_page_shows_each_lead_and_its_strips(layout: str) -> None:
     page = render(record(), layout, px_per_mm=2.0)
-    assert Counter(trace.lead for trace in page.traces) == Counter([*LEADS, *load_layout(layout).rhythm])
+    leads = [trace.lead.removeprefix("-") for trace in page.traces]
+    assert Counter(leads) == Counter([*LEADS, *load_layout(layout).rhythm])
 
 
 @pytest.mark.parametrize("style", styles())
 def test_every_style_draws_its_paper_and_its_names(style: str) -> None:
-    look = replace(load_style(style), grid="none", pulse=False, footer=False)
+    look = replace(
+        load_style(style), grid="none", pulse="none", header="", footer="", separators="none", sheet=(0.0, 0.0)
+    )
     page = render(EMPTY, "12x1", look, px_per_mm=4.0)
     assert page.pixels[0, 0].tolist() == list(look.paper)
     assert page.pixels[-1, -1].tolist() == list(look.paper)
@@ -181,13 +188,13 @@ def test_every_style_draws_its_paper_and_its_names(style: str) -> None:
 
 
 def test_header_footer_and_separators_are_drawn_where_asked() -> None:
-    def ink(**changes: bool) -> np.ndarray:
+    def ink(**changes: str) -> np.ndarray:
         return render(record(), "3x4", replace(BARE, **changes), px_per_mm=4.0).pixels[..., 0] < 128
 
     bare, shape = ink(), load_layout("3x4")
-    assert np.flatnonzero((ink(header=True) & ~bare).any(1)).max() < shape.margin.top * 4
-    assert np.flatnonzero((ink(footer=True) & ~bare).any(1)).min() > (shape.height - shape.margin.bottom) * 4
-    columns = np.flatnonzero((ink(separators=True) & ~bare).any(0)) / 4 - shape.margin.left
+    assert np.flatnonzero((ink(header="12-lead ECG") & ~bare).any(1)).max() < shape.margin.top * 4
+    assert np.flatnonzero((ink(footer="{speed} mm/s") & ~bare).any(1)).min() > (shape.height - shape.margin.bottom) * 4
+    columns = np.flatnonzero((ink(separators="ticks") & ~bare).any(0)) / 4 - shape.margin.left
     assert {float(round(column / 2.5) * 2.5) for column in columns} == {62.5, 125.0, 187.5}
 
 
@@ -248,7 +255,7 @@ def test_a_small_training_page_is_the_large_one_squashed() -> None:
         ({"px_per_mm": 0.0}, "0 pixels per mm"),
         ({"speed": 0.0}, "0 mm/s"),
         ({"gain": -10.0}, "-10 mm/mV"),
-        ({"layout": "2x6"}, "unknown layout '2x6'"),
+        ({"layout": "5x5"}, "unknown layout '5x5'"),
         ({"style": "mauve"}, "unknown style 'mauve'"),
     ],
 )
@@ -266,3 +273,101 @@ def test_a_layout_file_is_drawn_and_a_wrong_one_refused(tmp_path: Path) -> None:
     path.write_text('name = "own"\nrows = [["I","II"]]')
     with pytest.raises(ConfigError, match="rows"):
         render(record(), path)
+
+
+def test_two_gains_are_those_of_limb_and_chest_leads() -> None:
+    ecg, shape = record(), load_layout("3x4")
+    page = render(ecg, "3x4", BARE, gain=(20.0, 5.0), px_per_mm=4.0)
+    for trace, panel in zip(page.traces, shape.panels(10.0), strict=True):
+        gain = 5.0 if trace.lead.startswith("V") else 20.0
+        millivolts = (shape.baseline(panel.row) - (trace.points[:, 1] + 0.5) / 4) / gain
+        np.testing.assert_allclose(millivolts, samples(trace, ecg), atol=0.01)
+
+
+def test_a_trace_ends_at_its_reach_as_the_pen_does() -> None:
+    ecg, shape = record(), load_layout("12x1")
+    page = render(ecg, "12x1", replace(BARE, reach=4.0), px_per_mm=4.0)
+    for trace, panel in zip(page.traces, shape.panels(10.0), strict=True):
+        rise = shape.baseline(panel.row) - (trace.points[:, 1] + 0.5) / 4
+        np.testing.assert_allclose(rise, np.clip(10 * samples(trace, ecg), -4, 4), atol=0.01)
+
+
+def test_aVR_stands_upside_down_in_the_cabrera_order() -> None:  # noqa: N802 - the lead's name
+    usual, cabrera = (
+        next(t for t in render(record(), layout, BARE, px_per_mm=4.0).traces if t.lead == lead).points[:, 1]
+        for layout, lead in (("6x2", "aVR"), ("6x2-cabrera", "-aVR"))
+    )
+    middles = [4 * load_layout("6x2").baseline(row) - 0.5 for row in (3, 2)]
+    np.testing.assert_allclose(usual - middles[0], -(cabrera - middles[1]), atol=0.01)
+
+
+def test_boxes_hold_their_traces_and_names() -> None:
+    page, shape = render(record(), "3x4+3", replace(BARE, label_height=4.0), px_per_mm=4.0), load_layout("3x4+3")
+    panels, labels = ([box for box in page.boxes if box.kind == kind] for kind in ("panel", "label"))
+    assert [box.lead for box in panels] == [box.lead for box in labels] == [trace.lead for trace in page.traces]
+    for trace, box in zip(page.traces, panels, strict=True):
+        (left, top), (right, bottom) = box.corners[0], box.corners[2]
+        assert left - 0.6 <= trace.points[:, 0].min() < trace.points[:, 0].max() <= right + 0.6
+        assert bottom - top == pytest.approx(4 * shape.row_height, abs=0.01)
+    empty = render(EMPTY, "3x4+3", replace(BARE, label_height=4.0), px_per_mm=4.0).pixels
+    for box in labels:
+        (left, top), (right, bottom) = box.corners[0].round().astype(int), box.corners[2].round().astype(int)
+        assert empty[top : bottom + 1, left : right + 1].min() < 100
+        empty[top - 2 : bottom + 3, left - 2 : right + 3] = 255
+    assert empty.min() == 255
+
+
+def test_nodes_lie_every_ten_mm_of_the_sheet() -> None:
+    page = render(record(), "3x4", px_per_mm=4.0)
+    assert page.nodes is not None
+    assert page.nodes.shape == (11, 29, 2)
+    np.testing.assert_allclose(page.nodes[3, 7], (4 * 70 - 0.5, 4 * 30 - 0.5))
+
+
+def test_notes_are_printed_above_everything_and_take_their_own_room() -> None:
+    notes = Notes(("Specimen, Ada",), ("Rate 60 /min",) * 5)
+    bare, noted = (render(record(), "3x4", BARE, px_per_mm=4.0, notes=given).pixels for given in (None, notes))
+    room = noted.shape[0] - bare.shape[0]
+    assert room % 20 == 0
+    assert (noted[room:] == bare).all()
+    assert (noted[:room] < 128).any()
+
+
+def test_a_grid_that_does_not_bleed_leaves_a_rim_of_paper() -> None:
+    style = replace(load_style("red"), bleed=False, footer="", pulse="none")
+    page = render(EMPTY, "3x4", style, px_per_mm=4.0)
+    assert (page.pixels[:, :18] == style.paper).all()
+    assert (page.pixels[100:200, 22:200] != style.paper).any(-1).mean() > 0.2
+
+
+def test_a_page_that_is_not_smooth_has_hard_edges() -> None:
+    style = replace(load_style("fax"), footer="")
+    colours = np.unique(render(record(), "3x4", style, px_per_mm=4.0).pixels.reshape(-1, 3), axis=0)
+    assert {tuple(colour) for colour in colours.tolist()} == {style.paper, style.major, style.ink}
+
+
+def test_paper_has_at_least_the_size_of_its_style() -> None:
+    page = render(record(), "3x4", replace(BARE, sheet=(297.0, 210.0)), px_per_mm=2.0)
+    assert page.pixels.shape == (420, 594, 3)
+    fast = render(record(), "3x4", replace(BARE, sheet=(297.0, 210.0)), px_per_mm=2.0, speed=50.0)
+    assert fast.pixels.shape == (420, 1060, 3)
+
+
+def test_a_random_page_draws_its_print_apart_from_the_record() -> None:
+    """Two records, one seed: whatever differs lies along the traces."""
+    for seed in range(20):
+        one, other = (random_page(record(seed=k), np.random.default_rng(seed)) for k in (0, 1))
+        near = np.zeros((300, 300), np.uint8)
+        for trace in (*one.traces, *other.traces):
+            cv2.polylines(near, [trace.points.round().astype(np.int32)], False, 1, 5)
+        assert (one.pixels == other.pixels)[near == 0].all()
+
+
+def test_the_same_seed_gives_the_same_page_in_another_process() -> None:
+    seeds = range(6)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert list(pool.map(_fingerprint, seeds)) == [_fingerprint(seed) for seed in seeds]
+
+
+def _fingerprint(seed: int) -> int:
+    return crc32(random_page(record(), np.random.default_rng(seed)).pixels.tobytes())

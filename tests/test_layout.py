@@ -18,6 +18,22 @@ def write(tmp_path: Path, **keys: object) -> Path:
     return path
 
 
+def test_there_are_the_layouts_that_devices_print() -> None:
+    strips = {len(load_layout(name).rhythm) for name in layouts() if len(load_layout(name).rows) == 3}
+    assert strips == {0, 1, 2, 3}
+    assert {"2x6", "12x1", "6x2", "6x2+1", "6x2-cabrera", "3x4+1-cabrera", "roll-1", "roll-3"} <= set(layouts())
+
+
+def test_columns_of_the_same_time_all_begin_where_the_page_begins() -> None:
+    assert {panel.start for panel in load_layout("3x4-same").panels(10.0)} == {0.0}
+
+
+def test_a_lead_may_stand_upside_down(tmp_path: Path) -> None:
+    rows = [["I", "-aVR", "V1", "V4"], *GRID[1:]]
+    panel = load_layout(write(tmp_path, rows=rows)).panels(10.0)[1]
+    assert (panel.name, panel.lead, panel.sign) == ("-aVR", "aVR", -1)
+
+
 @pytest.mark.parametrize("name", layouts())
 def test_every_layout_shows_each_lead_once_and_its_strips(name: str) -> None:
     layout = load_layout(name)
@@ -74,6 +90,8 @@ def test_a_file_may_describe_a_layout(tmp_path: Path) -> None:
         ({"rows": []}, r"rows: every row"),
         ({"rows": "I"}, r"rows: 'I'"),
         ({"rhythm": ["MLII"]}, r"rhythm: 'MLII' is no lead"),
+        ({"rows": [["I", "-V1", "V1", "V4"], *GRID[1:]]}, r"rows: '-V1' is no lead"),
+        ({"time": "later"}, r"time: 'later' is none of consecutive, same"),
         ({"seconds": 0}, r"seconds: 0 is no size"),
         ({"row_height": -20.0}, r"row_height: -20 is no size"),
         ({"colums": 4}, r"unknown key 'colums'"),

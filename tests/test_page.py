@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecglens.errors import PictureError
-from ecglens.paper.page import Page, Trace, transform
+from ecglens.paper.page import Box, Page, Trace, transform
 
 SHEAR = np.array([[1.0, 0.2, 3], [0.1, 0.9, -4], [0, 0, 1]])
 PERSPECTIVE = np.array([[0.9, 0.1, 5], [-0.1, 1.1, 2], [1e-4, -2e-4, 1]])
@@ -42,12 +44,17 @@ def test_an_affine_transform_is_the_projective_one() -> None:
 
 
 @pytest.mark.parametrize("matrix", [turn(7), turn(-20, 0.8), SHEAR, PERSPECTIVE])
-def test_a_warp_moves_pixels_and_traces_together(matrix: np.ndarray) -> None:
-    points = np.array([(40, 30), (60, 45), (50, 50)], np.float32)
-    warped = dotted(points).warp(matrix, (100, 80))
-    for x, y in warped.traces[0].points.round().astype(int):
-        assert warped.pixels[y, x].max() < 60
-    assert (warped.pixels < 128).any(-1).sum() < 60
+def test_a_move_takes_traces_boxes_and_nodes_where_it_takes_the_pixels(matrix: np.ndarray) -> None:
+    points = np.array([(40, 30), (60, 45), (50, 50), (45, 38)], np.float32)
+    page = replace(dotted(points), boxes=(Box("II", "panel", points),), nodes=points.reshape(2, 2, 2))
+    pixels = cv2.warpPerspective(page.pixels, matrix, (100, 80), borderValue=(255, 255, 255))
+    moved = page.moved(pixels, lambda places: transform(places, matrix), 3.0)
+    for x, y in moved.traces[0].points.round().astype(int):
+        assert moved.pixels[y, x].max() < 60
+    np.testing.assert_array_equal(moved.boxes[0].corners, moved.traces[0].points)
+    assert moved.nodes is not None
+    np.testing.assert_array_equal(moved.nodes.reshape(-1, 2), moved.traces[0].points)
+    assert (moved.px_per_mm, moved.boxes[0].kind, moved.traces[0].fs) == (3.0, "panel", 500.0)
 
 
 def test_missing_points_stay_missing() -> None:
@@ -57,16 +64,13 @@ def test_missing_points_stay_missing() -> None:
         assert np.isnan(moved).all(1).tolist() == [False, True, False]
 
 
-def test_the_scale_is_kept_only_where_there_is_one() -> None:
+def test_a_move_without_a_scale_leaves_none() -> None:
     page = dotted(np.array([(40, 30)], np.float32))
-    assert page.warp(turn(30, 0.5), (100, 80)).px_per_mm == pytest.approx(2.0)
-    assert page.warp(np.diag([0.5, 0.7, 1.0]), (50, 56)).px_per_mm is None
-    assert page.warp(PERSPECTIVE, (100, 80)).px_per_mm is None
+    assert page.moved(page.pixels, lambda places: places).px_per_mm is None
 
 
-def test_what_the_old_page_did_not_cover_is_paper() -> None:
-    warped = dotted(np.array([(40, 30)], np.float32)).warp(turn(45, 0.5), (100, 80), (200, 150, 100))
-    assert warped.pixels[0, 0].tolist() == [200, 150, 100]
+def test_no_points_move_to_none() -> None:
+    assert transform(np.empty((0, 2), np.float32), SHEAR).shape == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecglens.errors import ConfigError, UsageError
-from ecglens.paper.style import Colour, load_style, mix, random_style, styles
+from ecglens.paper.style import Colour, Style, load_style, mix, random_style, styles
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -22,6 +22,19 @@ def test_every_named_style_loads_and_its_trace_stands_out(name: str) -> None:
     style = load_style(name)
     assert abs(luminance(style.ink) - luminance(style.paper)) > 0.5
     assert abs(luminance(style.ink) - luminance(style.major)) > 0.3
+
+
+def test_there_are_styles_of_many_kinds() -> None:
+    loaded = [load_style(name) for name in styles()]
+    assert len(loaded) >= 20
+    assert {style.grid for style in loaded} == {"lines", "dots", "none"}
+    assert {luminance(style.paper) > 0.5 for style in loaded} == {style.smooth for style in loaded} == {True, False}
+    assert {style.spell("aVF") for style in loaded} == {"aVF", "AVF", "avF"}
+
+
+def test_a_style_spells_augmented_leads_alone() -> None:
+    style = Style(spelling="AVR")
+    assert [style.spell(lead) for lead in ("I", "aVL", "-aVR", "V1")] == ["I", "AVL", "-AVR", "V1"]
 
 
 @given(seeds)
@@ -52,10 +65,18 @@ def test_mixing_goes_from_one_colour_to_the_other() -> None:
     [
         ("paper = [255, 255]", r"paper: expected 3 values"),
         ("paper = [255, 255, 256]", r"paper: \[255, 255, 256\] is no colour"),
-        ("grid = 'hexagons'", r"grid: 'hexagons' is not known; choose lines, dots, none"),
+        ("grid = 'hexagons'", r"grid: 'hexagons' is none of lines, dots, none"),
         ("trace_width = 0", r"trace_width: 0 is no size"),
         ("label_height = 200", r"label_height: 200 is no size"),
-        ("pulse = 1", r"pulse: 1 is not of type bool"),
+        ("pulse = 1", r"pulse: 1 is none of left, right, none"),
+        ("font = 'comic'", r"font: 'comic' is none of sans, bold, serif, serif-bold"),
+        ("spelling = 'avr'", r"spelling: 'avr' is none of aVR, AVR, avR"),
+        ("smooth = 1", r"smooth: 1 is not of type bool"),
+        ("reach = -3", r"reach: -3 is no place"),
+        ("label_shift = 1000", r"label_shift: 1000 is no place"),
+        ("sheet = [297, -1]", r"sheet: \[297.0, -1.0\] is no size"),
+        ("footer = '{rate} /min'", r"footer: '{rate} /min' has more braces than"),
+        ("header = 'ECG {'", r"header: 'ECG {' has more braces than"),
         ("colour = [0, 0, 0]", r"unknown key 'colour'"),
     ],
 )

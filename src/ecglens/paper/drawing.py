@@ -1,14 +1,15 @@
-"""Draw a record on ECG paper, true to scale, and know where every sample went.
+"""Draw a sheet of ECG paper as pixels, and know where every sample went.
 
-Everything is placed in millimetres on the sheet and drawn on a canvas finer than the page; the page is the mean of
-the canvas, so that lines keep their width and place below the pixel. Paper speed, gain and the 1 mm and 5 mm grid
-follow the AHA/ACC/HRS recommendations (Kligfield et al., Circulation 115:1306, 2007).
+Ink is drawn on a canvas finer than the page, in one channel, and averaged; the grid, which repeats itself every 5 mm,
+is worked out at each pixel as the mean of its lines over that pixel. So lines keep their width and place below the
+pixel, and a page costs little more than its own pixels.
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from itertools import pairwise
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -17,155 +18,38 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import UsageError
-from ecglens.leads import INDEX
-from ecglens.paper.layout import PAPER_LAYOUTS, Layout, Panel, load_layout
-from ecglens.paper.page import Page, Pixels, Trace, transform
-from ecglens.paper.style import Colour, Style, load_style, mix, random_style
+from ecglens.paper.furniture import Notes, random_notes
+from ecglens.paper.layout import PAPER_LAYOUTS, Layout, load_layout
+from ecglens.paper.lettering import Strokes, join, pieces
+from ecglens.paper.page import Page, Pixels, Points, transform
+from ecglens.paper.sheet import RULE_WIDTH, Area, Gain, Sheet, compose
+from ecglens.paper.style import Colour, Style, random_style
 from ecglens.record import Record
 
 Matrix = npt.NDArray[np.float64]
-Points = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bins = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Size = tuple[int, int]  # width, height
-Area = tuple[float, float, float, float]  # left, top, right, bottom, mm
 
-_FONTS: Final = {False: cv2.FONT_HERSHEY_SIMPLEX, True: cv2.FONT_HERSHEY_DUPLEX}
-_TEXT_HEIGHT: Final = 2.6  # mm, of all lettering but the leads' names
-_CANVAS_PX_PER_MM: Final = 3.0  # about how fine the canvas of a training page is
 _SHIFT: Final = 4  # fractional bits of the coordinates OpenCV draws with
 _FAR: Final = 1e6  # canvas pixels; further off than any page, and safe in OpenCV's fixed point
-
-
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """A sheet of paper and what it shows; positions on it are mm from its top left corner."""
-
-    record: Record
-    layout: Layout
-    style: Style
-    start: float
-    speed: float
-    gain: float
-
-    @property
-    def size(self) -> tuple[float, float]:
-        return self.layout.width(self.speed), self.layout.height
-
-    def panels(self) -> tuple[Panel, ...]:
-        return self.layout.panels(self.record.duration - self.start)
-
-    def anchor(self, panel: Panel) -> tuple[float, float]:
-        """The panel's left end of 0 mV, mm."""
-        return self.layout.margin.left + self.speed * panel.left, self.layout.baseline(panel.row)
-
-    def trace(self, panel: Panel) -> Trace:
-        """The panel's samples in mm."""
-        fs, begin = self.record.fs, self.start + panel.start
-        first, last = (int(np.ceil(time * fs - 1e-6)) for time in (begin, begin + panel.seconds))
-        millivolts = self.record.signal[INDEX[panel.lead], first:last]
-        x, y = self.anchor(panel)
-        seconds = (first + np.arange(len(millivolts))) / fs - begin
-        points = np.column_stack([x + self.speed * seconds, y - self.gain * millivolts])
-        return Trace(panel.lead, points.astype(np.float32), first / fs, fs)
-
-    def pulses(self) -> list[Points]:
-        """The 1 mV, 0.2 s calibration step at the left of every row, mm."""
-        up, down, high = -3.0 - 0.2 * self.speed, -3.0, -self.gain
-        step = np.array([(up - 2, 0), (up, 0), (up, high), (down, high), (down, 0), (down + 2, 0)], np.float32)
-        rows = range(len(self.layout.rows) + len(self.layout.rhythm))
-        places = [(self.layout.margin.left, self.layout.baseline(row)) for row in rows]
-        return [step + np.array(place, np.float32) for place in places]
+_KEPT: Final = 4 * 10**6  # pixels of a grid that may be kept in memory
+_PERIOD: Final = 5  # mm, after which the grid repeats itself
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What a page shows of a sheet: ``matrix`` (3, 3) takes mm to page pixels; ``factor`` canvas pixels make one."""
+    """What a page shows of a sheet: ``matrix`` (3, 3) takes mm to page pixels."""
 
     matrix: Matrix
     size: Size
-    factor: tuple[int, int]
     surface: Colour | None  # around the sheet; None where the paper goes on
 
-
-class _Canvas:
-    """Pixels to draw on in mm of the sheet; the page is their mean over blocks of ``view.factor``."""
-
-    def __init__(self, view: _View, paper: Colour) -> None:
-        (fx, fy), (width, height) = view.factor, view.size
-        self.paper = paper
-        self.page_size = view.size
-        self.factor = view.factor
-        self.matrix = np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1.0]]) @ view.matrix
-        self.scale = float(np.sqrt(abs(np.linalg.det(self.matrix[:2, :2]))))
-        self.pixels = np.empty((height * fy, width * fx, 3), np.uint8)
-        cv2.rectangle(self.pixels, (0, 0), (width * fx, height * fy), paper, cv2.FILLED)
-
-    def draw(self, lines: Sequence[Points], width: float, colour: Colour) -> None:
-        """Draw polylines ``width`` mm wide, broken at NaN."""
-        placed = np.clip(transform(np.concatenate(lines), self.matrix), -_FAR, _FAR)
-        runs = _runs(np.isnan(placed[:, 1]), [len(line) for line in lines])
-        self._stroke([placed[run] for run in runs], width, colour)
-
-    def rule(self, segments: Points, width: float, colour: Colour) -> None:
-        """Draw (n, 2, 2) straight lines ``width`` mm wide."""
-        self._stroke([transform(segments.reshape(-1, 2), self.matrix).reshape(-1, 2, 2)], width, colour)
-
-    def _stroke(self, lines: list[Points], width: float, colour: Colour) -> None:
-        """Draw canvas pixels with a round pen; a line thinner than the pen is paler by as much."""
-        pen = _pen(width * self.scale)
-        shade = mix(self.paper, colour, min(1.0, width * self.scale / pen))
-        for offset in _disc(pen):
-            fixed = [np.rint((line + offset) * (1 << _SHIFT)).astype(np.int32) for line in lines]
-            for group in fixed:
-                cv2.polylines(self.pixels, group if group.ndim == 3 else [group], False, shade, 1, cv2.LINE_8, _SHIFT)
-
-    def dot(self, points: Points, width: float, colour: Colour) -> None:
-        """Draw round dots ``width`` mm wide."""
-        pen = _pen(width * self.scale)
-        shade = mix(self.paper, colour, min(1.0, (width * self.scale / pen) ** 2))
-        placed = transform(points, self.matrix)
-        rows, columns = self.pixels.shape[:2]
-        for offset in _disc(pen):
-            x, y = np.floor(placed + offset + 0.5).astype(int).T  # np.rint would leave holes: it rounds halves to even
-            inside = (x >= 0) & (x < columns) & (y >= 0) & (y < rows)
-            self.pixels[y[inside], x[inside]] = shade
-
-    def write(self, text: str, at: tuple[float, float], height: float, bold: bool, colour: Colour) -> None:
-        """Write ``text`` with its lower left corner ``at`` mm, capitals ``height`` mm high."""
-        stencil, base = _stencil(text, max(4, round(height * self.scale)), bold)
-        linear = self.matrix[:2, :2] / self.scale
-        origin = self.matrix[:2] @ (at[0], at[1] - base / self.scale, 1)
-        rows, columns = stencil.shape
-        corners = np.array([(0, 0, columns, columns), (0, rows, 0, rows)]).T @ linear.T + origin
-        left, top = np.maximum(corners.min(0), 0).astype(int).tolist()
-        right, bottom = np.maximum(corners.max(0) + 1, 0).astype(int).tolist()
-        patch = self.pixels[top:bottom, left:right]
-        if patch.size:
-            matrix = np.column_stack([linear, origin - (left, top)])
-            cover = cv2.warpAffine(stencil, matrix, patch.shape[1::-1], flags=cv2.INTER_LINEAR)[..., None]
-            patch[:] = patch + (np.array(colour, np.float32) - patch) * (cover / np.float32(255)) + np.float32(0.5)
-
-    def area(self) -> Area:
-        """The upright box on the paper that holds all of the canvas, mm."""
-        rows, columns = self.pixels.shape[:2]
-        corners = np.array([(0, 0), (columns, 0), (0, rows), (columns, rows)], np.float32)
-        placed = transform(corners, np.asarray(np.linalg.inv(self.matrix), np.float64))
-        (left, top), (right, bottom) = placed.min(0).tolist(), placed.max(0).tolist()
-        return left, top, right, bottom
-
-    def cut(self, size: tuple[float, float], surface: Colour) -> None:
-        """Cover everything beyond the sheet of ``size`` mm with what lies around it."""
-        rim = 1 / self.scale  # OpenCV fills a polygon's edge, too
-        left, top, right, bottom = -rim, -rim, size[0] + rim, size[1] + rim
-        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
-        height, width = self.pixels.shape[:2]
-        outer = np.array([(-9, -9), (width + 9, -9), (width + 9, height + 9), (-9, height + 9)])
-        rings = [np.rint(ring * (1 << _SHIFT)).astype(np.int32) for ring in (outer, transform(corners, self.matrix))]
-        cv2.fillPoly(self.pixels, rings, surface, cv2.LINE_8, _SHIFT)
-
-    def page(self) -> Pixels:
-        """The mean of every block: what cv2.resize with INTER_AREA gives, three times as fast."""
-        means = cv2.blur(self.pixels, self.factor, anchor=(0, 0))  # at its first pixel, the mean of a block
-        return np.asarray(cv2.resize(means, self.page_size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    @property
+    def scale(self) -> float:
+        """Pixels per mm; their geometric mean where the page is squashed."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrix[:2, :2]))))
 
 
 def render(
@@ -177,23 +61,30 @@ def render(
     px_per_mm: float = 8.0,
     rotation: float = 0.0,
     speed: float = 25.0,
-    gain: float = 10.0,
+    gain: Gain = 10.0,
+    notes: Notes | None = None,
 ) -> Page:
-    """Draw ``record`` from ``start`` s on, at ``speed`` mm/s and ``gain`` mm/mV; 0 mV is at the middle of each row.
+    """Draw ``record`` from ``start`` s on, at ``speed`` mm/s and ``gain`` mm/mV (or two, of limb and chest leads).
 
-    The page is just large enough for the sheet turned by ``rotation`` degrees (anticlockwise), white around it.
-    What was not recorded leaves the paper empty. Raises UsageError for a layout, style, start or scale that does
-    not exist, ConfigError for a wrong layout or style file.
+    0 mV is at the middle of each row. ``notes`` are printed above everything. The page is just large enough for the
+    sheet turned by ``rotation`` degrees (anticlockwise), white around it. What was not recorded leaves the paper empty.
+    Raises UsageError for a layout, style, start or scale that does not exist, ConfigError for a wrong layout or style
+    file.
     """
-    sheet = _sheet(record, layout, style, start, speed, gain)
+    return draw(compose(record, layout, style, start=start, speed=speed, gain=gain, notes=notes), px_per_mm, rotation)
+
+
+def draw(sheet: Sheet, px_per_mm: float = 8.0, rotation: float = 0.0) -> Page:
+    """Draw a whole sheet, as ``render`` does. Raises UsageError for a scale that does not exist."""
     if not 1 <= px_per_mm <= 50:
         raise UsageError(f"a page cannot be drawn at {px_per_mm:g} pixels per mm: give 1 to 50")
     width, height = _turned(sheet.size, rotation)
-    factor = max(2, round(12 / px_per_mm))
     size = (round(width * px_per_mm), round(height * px_per_mm))
     matrix = _placed(sheet.size, rotation, (width / 2, height / 2), (px_per_mm, px_per_mm))
-    pixels, traces = _draw(sheet, _View(matrix, size, (factor, factor), (255, 255, 255)))
-    return Page(pixels, px_per_mm, traces)
+    samples = sheet.samples()
+    pixels = _paint(sheet, _View(matrix, size, (255, 255, 255) if rotation else None), samples)
+    flat = Page(pixels, px_per_mm, sheet.traces(samples), sheet.boxes(), sheet.nodes())  # its places still in mm
+    return flat.moved(pixels, lambda points: transform(points, matrix), px_per_mm)
 
 
 def random_page(
@@ -201,31 +92,30 @@ def random_page(
 ) -> Page:
     """Draw a training page, ``size`` x ``size`` pixels: random layout, style, start, rotation to 10 degrees, crop.
 
-    The page is squashed to the square, as a picture is for the model; the crop never cuts off a row's 0 mV.
+    The page is squashed to the square, as a picture is for the model; the crop never cuts off a row's 0 mV. Whatever
+    is printed is drawn apart from the record.
     """
     layout = load_layout(layouts[int(rng.integers(len(layouts)))])
-    style = random_style(rng)
-    sheet = _sheet(record, layout, style, _random_start(record, layout, rng), 25.0, 10.0)
+    notes = random_notes(rng) if rng.random() < 0.1 else None
+    sheet = compose(record, layout, random_style(rng), start=_random_start(record, layout, rng), notes=notes)
     rotation = rng.uniform(-10, 10)
     width, height = _turned(sheet.size, rotation)
     left, top, right, bottom = rng.uniform(-8, 12, 4)  # mm of view beyond the sheet
     scale = (size / (left + width + right), size / (top + height + bottom))
     matrix = _placed(sheet.size, rotation, (left + width / 2, top + height / 2), scale)
-    factor = (max(2, round(_CANVAS_PX_PER_MM / scale[0])), max(2, round(_CANVAS_PX_PER_MM / scale[1])))
-    pixels, traces = _draw(sheet, _View(matrix, (size, size), factor, _random_surface(rng)))
-    return Page(pixels, None, traces)
+    samples = sheet.samples()
+    pixels = _paint(sheet, _View(matrix, (size, size), _random_surface(rng)), samples)
+    return Page(pixels, None, sheet.traces(Strokes(transform(samples.points, matrix), samples.lengths)))
 
 
-def _sheet(
-    record: Record, layout: str | Path | Layout, style: str | Path | Style, start: float, speed: float, gain: float
-) -> _Sheet:
-    if not 0 <= start < record.duration:
-        raise UsageError(f"a page cannot start at {start:g} s of {record.duration:g} s: choose a start inside")
-    if not (5 <= speed <= 200 and 1 <= gain <= 100):
-        raise UsageError(f"{speed:g} mm/s and {gain:g} mm/mV are no ECG's: give 5 to 200 mm/s and 1 to 100 mm/mV")
-    layout = layout if isinstance(layout, Layout) else load_layout(layout)
-    style = style if isinstance(style, Style) else load_style(style)
-    return _Sheet(record, layout, style, start, speed, gain)
+def unbroken(strokes: Strokes) -> Strokes:
+    """Return the lines that are left where ``strokes`` are cut at NaN."""
+    missing = np.isnan(strokes.points[:, 1])
+    if not missing.any():
+        return strokes
+    cuts = np.concatenate([[0], np.cumsum(strokes.lengths), np.flatnonzero(missing[1:] != missing[:-1]) + 1])
+    lengths = tuple(b - a for a, b in pairwise(np.unique(cuts).tolist()) if not missing[a])
+    return Strokes(strokes.points[~missing], lengths)
 
 
 def _turned(size: tuple[float, float], rotation: float) -> tuple[float, float]:
@@ -259,90 +149,187 @@ def _random_surface(rng: np.random.Generator) -> Colour | None:
     return (grey, grey, grey) if rng.random() < 0.35 else None
 
 
-def _draw(sheet: _Sheet, view: _View) -> tuple[Pixels, tuple[Trace, ...]]:
-    style, traces = sheet.style, [sheet.trace(panel) for panel in sheet.panels()]
-    canvas = _Canvas(view, style.paper)
-    _draw_grid(canvas, style, (0.0, 0.0, *sheet.size) if view.surface else canvas.area())
-    _draw_texts(canvas, sheet)
-    pulses = sheet.pulses() if style.pulse else []
-    canvas.draw([*(trace.points for trace in traces), *pulses], style.trace_width, style.ink)
-    if view.surface:
-        canvas.cut(sheet.size, view.surface)
-    return canvas.page(), tuple(replace(trace, points=transform(trace.points, view.matrix)) for trace in traces)
-
-
-def _draw_grid(canvas: _Canvas, style: Style, area: Area) -> None:
-    if style.grid == "dots":
-        x, y = np.meshgrid(*_steps(area, 1))
-        canvas.dot(np.column_stack([x.ravel(), y.ravel()]), style.minor_width, style.minor)
-    elif style.grid == "lines":
-        lines = _ruled(area, 1)
-        under_major = (lines[:, 0] == lines[:, 1]) & (lines[:, 0] % 5 == 0)
-        canvas.rule(lines[~under_major.any(1)], style.minor_width, style.minor)
+def _paint(sheet: Sheet, view: _View, samples: Strokes) -> Pixels:
+    """Lay grid and ink over the paper. ``above`` and ``below`` are what major lines leave bare, and all lines."""
+    style, ink = sheet.style, _ink(sheet, view, samples)
+    (width, height), bare = view.size, cv2.bitwise_not(ink)
+    above = below = bare
     if style.grid != "none":
-        canvas.rule(_ruled(area, 5), style.major_width, style.major)
+        above, below = (cv2.multiply(part, bare, scale=1 / 255) for part in _grid_of(style, sheet.grid_area(), view))
+    paper, minor, major, pen = (np.array(c, np.float64) for c in (style.paper, style.minor, style.major, style.ink))
+    shares = np.column_stack([minor - major, paper - minor, pen - major]) / 255
+    pixels = cv2.merge([above, below, ink])
+    cv2.transform(pixels, np.column_stack([shares, major]), pixels)  # in place: fresh memory costs more than the sum
+    if view.surface:
+        outer = np.array([(-9, -9), (width + 9, -9), (width + 9, height + 9), (-9, height + 9)], np.float32)
+        rings = [_fixed(outer), _fixed(transform(_corners((0.0, 0.0, *sheet.size), 0.5 / view.scale), view.matrix))]
+        cv2.fillPoly(pixels, rings, view.surface, cv2.LINE_AA, _SHIFT)
+    return np.asarray(pixels, np.uint8)
 
 
-def _steps(area: Area, step: int) -> tuple[Points, Points]:
-    """Multiples of ``step`` mm within ``area``, across and down."""
-    left, top, right, bottom = area
-    across, down = (np.arange(np.ceil(a / step), b / step + 1e-6) * step for a, b in ((left, right), (top, bottom)))
-    return across.astype(np.float32), down.astype(np.float32)
+def _ink(sheet: Sheet, view: _View, samples: Strokes) -> Pixels:
+    """How much of each pixel is inked, 0-255, (H, W)."""
+    factor = 1 if not sheet.style.smooth else 2 if view.scale > 1 else 4
+    matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]]) @ view.matrix
+    scale, (width, height) = factor * view.scale, view.size
+    canvas = np.zeros((height * factor, width * factor), np.uint8)
+    step = int(sheet.record.fs / (sheet.speed * float(np.linalg.norm(matrix[:2, 0]))))  # samples within a canvas pixel
+    traces = join([unbroken(_thinned(samples, step)), sheet.pulses()])
+    canvas = _traced(canvas, traces, matrix, sheet.style)
+    for pen, strokes in [(RULE_WIDTH, sheet.rules()), *sheet.letters()]:
+        _stroke(canvas, strokes, matrix, pen * scale)
+    for _ in range(factor // 2):
+        canvas = np.asarray(cv2.resize(canvas, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+    return canvas
 
 
-def _ruled(area: Area, step: int) -> Points:
-    """Upright and level lines over ``area`` at each ``step`` mm, (n, 2, 2)."""
-    left, top, right, bottom = area
-    across, down = _steps(area, step)
-    lines = np.empty((len(across) + len(down), 2, 2), np.float32)
-    upright, level = lines[: len(across)], lines[len(across) :]
-    upright[..., 0], upright[..., 1] = across[:, None], (top, bottom)
-    level[..., 0], level[..., 1] = (left, right), down[:, None]
-    return lines
+def _traced(canvas: Pixels, strokes: Strokes, matrix: Matrix, style: Style) -> Pixels:
+    """Draw with a round pen; a line thinner than the pen is paler by as much, unless edges are hard."""
+    wide, high = (style.trace_width * float(np.linalg.norm(row)) for row in matrix[:2, :2])
+    spare = 0.1 if style.smooth else 0.5
+    pen = tuple(max(1, math.ceil(side - spare)) for side in (wide, high))  # too broad: shade takes away, not adds
+    level = round(255 * min(1.0, math.sqrt(wide * high / (pen[0] * pen[1])))) if style.smooth else 255
+    middle = np.array([(1 - side % 2) / 2 for side in pen], np.float32)  # an even pen reaches further to one side
+    lines = pieces(_fixed(transform(strokes.points, matrix) - middle), strokes.lengths)
+    cv2.polylines(canvas, lines, False, level, 1, cv2.LINE_8, _SHIFT)
+    return _broadened(canvas, *pen)
 
 
-def _draw_texts(canvas: _Canvas, sheet: _Sheet) -> None:
-    """Write lead names, marks between columns, header and footer."""
-    style, left, height = sheet.style, sheet.layout.margin.left, sheet.layout.height
-    for panel in sheet.panels():
-        x, y = sheet.anchor(panel)
-        canvas.write(panel.lead, (x + 1, y - style.label_rise), style.label_height, style.bold, style.ink)
-        if style.separators and panel.left > 0:
-            marks = [[(x, y + near), (x, y + near + 4)] for near in (-7, 3)]
-            canvas.rule(np.array(marks, np.float32), 0.5, style.ink)
-    if style.header:
-        canvas.write("12-lead ECG", (left, 7), _TEXT_HEIGHT, style.bold, style.ink)
-    if style.footer:
-        scales = f"{sheet.speed:g} mm/s   {sheet.gain:g} mm/mV"
-        canvas.write(scales, (left, height - 5), _TEXT_HEIGHT, style.bold, style.ink)
+def _stroke(canvas: Pixels, strokes: Strokes, matrix: Matrix, width: float) -> None:
+    """Draw letters and marks ``width`` pixels wide, never paler than ink."""
+    pen = max(1, round(width + 0.15))
+    lines = pieces(_fixed(transform(strokes.points, matrix)), strokes.lengths)
+    if pen == 1 or canvas.size > 10**6:
+        cv2.polylines(canvas, lines, False, 255, pen, cv2.LINE_8, _SHIFT)
+    else:  # a broad pen takes long over each line, and a layer of its own hardly longer the smaller it is
+        layer = np.zeros_like(canvas)
+        cv2.polylines(layer, lines, False, 255, 1, cv2.LINE_8, _SHIFT)
+        cv2.max(canvas, _broadened(layer, pen, pen), canvas)
+
+
+def _broadened(canvas: Pixels, width: int, height: int) -> Pixels:
+    """What a pen ``width`` x ``height`` pixels large would have drawn where one of a pixel did."""
+    if max(width, height) > 2:
+        return np.asarray(cv2.dilate(canvas, _disc(width, height), canvas), np.uint8)
+    if height > 1:
+        canvas[1:] = cv2.max(canvas[1:], canvas[:-1])
+    if width > 1:
+        canvas[:, 1:] = cv2.max(canvas[:, 1:], canvas[:, :-1])
+    return canvas
+
+
+def _fixed(points: Points) -> npt.NDArray[np.int32]:
+    """Pixel positions as OpenCV's fixed-point numbers."""
+    return np.asarray(np.rint(np.clip(points, -_FAR, _FAR) * np.float32(1 << _SHIFT)), np.int32)
+
+
+def _grid_of(style: Style, area: Area, view: _View) -> tuple[Pixels, Pixels]:
+    """The grid of a page; that of the last upright one is kept, as pages often come in rows of the same kind."""
+    if view.matrix[0, 1] or view.size[0] * view.size[1] > _KEPT:
+        return _grid(style, area, view)
+    return _upright_grid(style, area, tuple(view.matrix.ravel().tolist()), view.size)
+
+
+@lru_cache(maxsize=1)
+def _upright_grid(style: Style, area: Area, matrix: tuple[float, ...], size: Size) -> tuple[Pixels, Pixels]:
+    return _grid(style, area, _View(np.reshape(matrix, (3, 3)), size, None))
+
+
+def _grid(style: Style, area: Area, view: _View) -> tuple[Pixels, Pixels]:
+    """How much of each pixel major lines leave bare, and how much all lines do, 0-255, (H, W)."""
+    to_mm = np.linalg.inv(view.matrix)
+    bins = 256 if _PERIOD * np.abs(view.matrix[:2, :2]).max() < 32 else 4096
+    places = [_places(row, view.size, bins) for row in to_mm[:2]]
+    majors, minors = _bare(style, np.abs(to_mm[:2, :2]), bins)
+    if style.grid == "dots":
+        above, gaps = _both(majors, places, view.size), _both(255 - minors, places, view.size)
+        below = np.asarray(cv2.multiply(above, cv2.bitwise_not(gaps), scale=1 / 255), np.uint8)
+    else:
+        above = _both(majors, places, view.size)
+        below = _both(np.rint(majors * (minors / 255)).astype(np.uint8), places, view.size)
+    if not style.bleed:
+        rim = np.full(above.shape, 255, np.uint8)
+        inside = _fixed(transform(_corners(area, 0.0), view.matrix))
+        cv2.fillPoly(rim, [inside], 0, cv2.LINE_8, _SHIFT)
+        for part in (above, below):
+            cv2.max(part, rim, part)
+    return above, below
+
+
+def _places(row: Floats, size: Size, bins: int) -> Bins:
+    """Where in the grid's period each pixel is, one of ``bins``: (H, W), or (H, 1) or (1, W) for an upright sheet."""
+    along, down, begin = row * (2**16 / _PERIOD)
+    shift = 16 - bins.bit_length() + 1
+    x = np.rint(along * np.arange(size[0]) + begin + (1 << shift >> 1)).astype(np.int64).astype(np.uint16)[None]
+    y = np.rint(down * np.arange(size[1])).astype(np.int64).astype(np.uint16)[:, None]
+    place = y + x[:, :1] if abs(along) < 1e-9 else x if abs(down) < 1e-9 else x + y
+    found: Bins = (place >> shift).astype(np.uint8 if bins == 256 else np.uint16)
+    return found
+
+
+def _both(tables: Pixels, places: Sequence[Bins], size: Size) -> Pixels:
+    """What lines across and lines down do together, (H, W)."""
+    across, down = (_look_up(table, place, size) for table, place in zip(tables, places, strict=True))
+    return np.asarray(cv2.multiply(across, down, scale=1 / 255), np.uint8)
+
+
+def _look_up(table: Pixels, place: Bins, size: Size) -> Pixels:
+    if place.dtype == np.uint8 and place.shape == size[::-1]:
+        return np.asarray(cv2.LUT(place, table), np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(table[place], size[::-1]))
+
+
+def _bare(style: Style, footprints: Floats, bins: int) -> tuple[Pixels, Pixels]:
+    """How bare major and minor lines, or columns and rows of dots, leave a pixel by its place across them: (2, bins).
+
+    The lines' Fourier series times those of the pixel's two sides, (2, 2) mm, which blur it to the pixel's mean.
+    """
+    widths = np.array([style.major_width, style.minor_width])
+    if style.grid == "dots":
+        widths[1] *= math.sqrt(math.pi) / 2  # a square dot as large as a round one
+    if not style.smooth:
+        widths = np.maximum(widths, footprints.sum(1).max())
+    k = np.arange(bins // 2 + 1)
+    waves = np.sinc(np.outer([*widths, *footprints.ravel()], k / _PERIOD))
+    combs = np.ones((2, 1, len(k)))
+    combs[1] = _PERIOD * (k % _PERIOD == 0) - (style.grid == "lines")  # no minor line is under a major one
+    blur = waves[2::2] * waves[3::2] if style.smooth else np.ones((2, len(k)))
+    lines = combs * (widths[:, None] / _PERIOD * waves[:2])[:, None] * blur
+    bare = 1 - np.fft.irfft(lines, bins) * bins
+    major, minor = np.asarray(np.clip(255 * (bare if style.smooth else bare > 0.5), 0, 255) + 0.5, np.uint8)
+    return major, minor
+
+
+def _corners(area: Area, rim: float) -> Points:
+    left, top, right, bottom = area[0] - rim, area[1] - rim, area[2] + rim, area[3] + rim
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], np.float32)
+
+
+def _thinned(strokes: Strokes, step: int) -> Strokes:
+    """The least and the greatest of every ``step`` samples of a line, in the order that their ends suggest."""
+    if step < 2:
+        return strokes
+    groups, lengths = _groups(strokes.lengths, step)
+    x, y = np.ascontiguousarray(strokes.points.T)
+    y = y[groups]
+    least, most, falls = np.fmin.reduce(y), np.fmax.reduce(y), y[0] > y[-1]
+    thin = np.empty((groups.shape[1], 4), np.float32)
+    thin[:, 0], thin[:, 2] = x[groups[0]], x[groups[-1]]
+    thin[:, 1], thin[:, 3] = np.where(falls, most, least), np.where(falls, least, most)
+    return Strokes(thin.reshape(-1, 2), lengths)
+
+
+@lru_cache(maxsize=16)
+def _groups(lengths: tuple[int, ...], step: int) -> tuple[Ints, tuple[int, ...]]:
+    """Each ``step`` samples of lines laid end to end, (step, groups), and how many pairs' ends each line has."""
+    bounds = list(pairwise(accumulate(lengths, initial=0)))
+    firsts = [np.arange(a, b, step) for a, b in bounds]
+    groups = [np.minimum(first + np.arange(step)[:, None], b - 1) for first, (_, b) in zip(firsts, bounds, strict=True)]
+    return np.concatenate(groups, axis=1), tuple(2 * len(first) for first in firsts)
 
 
 @cache
-def _stencil(text: str, height: int, bold: bool) -> tuple[Pixels, int]:
-    """``text`` in white on black with capitals ``height`` pixels high, and the row it stands on."""
-    font, pen = _FONTS[bold], max(1, round(height / 12))
-    scale = cv2.getFontScaleFromHeight(font, height, pen)
-    (width, _), below = cv2.getTextSize(text, font, scale, pen)
-    stencil = np.zeros((height + 2 * below + 4, width + 4), np.uint8)
-    cv2.putText(stencil, text, (2, height + below), font, scale, 255, pen)
-    return stencil, height + below
-
-
-def _pen(width: float) -> int:
-    """Whole pixels to draw ``width`` pixels with, sooner too many than too few: shade can take away, not add."""
-    return max(1, round(width + 0.2))
-
-
-@cache
-def _disc(pen: int) -> Points:
-    """Offsets of the pixels of a round pen ``pen`` pixels wide, (n, 2), about its middle."""
-    steps = np.arange(pen) - (pen - 1) / 2
-    grid = np.stack(np.meshgrid(steps, steps), -1).reshape(-1, 2)
-    return np.asarray(grid[np.hypot(*grid.T) <= pen / 2 + 0.01], np.float32)
-
-
-def _runs(missing: npt.NDArray[np.bool_], lengths: list[int]) -> list[slice]:
-    """Where polylines of ``lengths``, laid end to end, run without a ``missing`` point."""
-    cuts = np.concatenate([[0], np.cumsum(lengths), np.flatnonzero(missing[1:] != missing[:-1]) + 1])
-    edges = np.unique(cuts).tolist()
-    return [slice(a, b) for a, b in pairwise(edges) if not missing[a]]
+def _disc(width: int, height: int) -> Pixels:
+    """The pixels of a round pen, or of one as squashed as the page."""
+    x, y = ((np.arange(side) - (side - 1) / 2) / side for side in (width, height))
+    return np.asarray(np.hypot(*np.meshgrid(x, y)) <= 0.5 + 0.01 / max(width, height), np.uint8)

@@ -1,13 +1,14 @@
 """Where each lead is on the paper: layouts as data, checked when loaded.
 
 A layout is a grid of leads in columns of equal time, with rhythm strips below it. Printers run the columns on in
-time: column k shows what follows column k - 1, while a strip shows the whole stretch.
+time: column k shows what follows column k - 1, while a strip shows the whole stretch. Others print the same time in
+every column. ``-aVR`` is aVR upside down, as in the Cabrera order (AHA/ACC/HRS, Kligfield et al. 2007).
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from ecglens.leads import LEADS
 from ecglens.paper.catalogue import Catalogue
@@ -21,13 +22,26 @@ _SLACK: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One lead's place: ``row`` from the top, ``left`` s of paper from the first column, the stretch shown (s)."""
+    """One lead's place: ``row`` from the top, ``left`` s of paper from the first column, the stretch shown (s).
 
-    lead: str
+    ``name`` is what is printed: the lead's, or ``-aVR``, whose trace is upside down.
+    """
+
+    name: str
     row: int
     left: float
     start: float
     seconds: float
+
+    @property
+    def lead(self) -> str:
+        """The standard lead that is shown."""
+        return self.name.removeprefix("-")
+
+    @property
+    def sign(self) -> int:
+        """-1 where the lead is shown upside down, else 1."""
+        return -1 if self.name.startswith("-") else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +53,17 @@ class Margin:
     bottom: float = 15.0
     left: float = 20.0
 
+    def __post_init__(self) -> None:
+        for key in ("top", "right", "bottom", "left"):
+            if not 0 <= getattr(self, key) < 500:
+                raise ValueError(f"{key}: {getattr(self, key):g} is no margin; give millimetres from 0 to 500")
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A page's arrangement: ``rows`` of leads, ``seconds`` of each column, ``rhythm`` strips below, sizes in mm.
 
+    Columns of ``consecutive`` time follow each other; those of the ``same`` time all begin where the page begins.
     Raises ValueError naming the field when a lead is unknown, repeated or absent, or a size is impossible.
     """
 
@@ -51,13 +71,13 @@ class Layout:
     rows: tuple[tuple[str, ...], ...]
     rhythm: tuple[str, ...] = ()
     seconds: float = 2.5
+    time: Literal["consecutive", "same"] = "consecutive"
     row_height: float = 25.0
     margin: Margin = Margin()
 
     def __post_init__(self) -> None:
         _check_rows(self.rows)
-        if unknown := [lead for lead in self.rhythm if lead not in LEADS]:
-            raise ValueError(f"rhythm: {unknown[0]!r} is no lead; choose from {', '.join(LEADS)}")
+        _check_names("rhythm", self.rhythm)
         for key in ("seconds", "row_height"):
             if not 0 < getattr(self, key) < float("inf"):
                 raise ValueError(f"{key}: {getattr(self, key):g} is no size; give a positive number")
@@ -83,9 +103,9 @@ class Layout:
     def panels(self, available: float) -> tuple[Panel, ...]:
         """Return every panel, given ``available`` s of signal from the page's start.
 
-        With enough signal the columns follow each other in time; with less, all columns show the same time.
+        With too little signal for consecutive columns, all of them show the same time.
         """
-        consecutive = available >= self.duration - _SLACK
+        consecutive = self.time == "consecutive" and available >= self.duration - _SLACK
         lefts = [column * self.seconds for column in range(len(self.rows[0]))]
         grid = [
             Panel(lead, row, left, left if consecutive else 0.0, self.seconds)
@@ -112,8 +132,12 @@ def load_layout(wanted: str | Path) -> Layout:
 def _check_rows(rows: tuple[tuple[str, ...], ...]) -> None:
     if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
         raise ValueError("rows: every row needs the same number of leads, at least one")
-    counts = Counter(lead for row in rows for lead in row)
-    if unknown := [lead for lead in counts if lead not in LEADS]:
-        raise ValueError(f"rows: {unknown[0]!r} is no lead; choose from {', '.join(LEADS)}")
+    _check_names("rows", tuple(lead for row in rows for lead in row))
+    counts = Counter("aVR" if lead == "-aVR" else lead for row in rows for lead in row)
     if wrong := [lead for lead in LEADS if counts[lead] != 1]:
         raise ValueError(f"rows: lead {wrong[0]} is there {counts[wrong[0]]} times; show each lead exactly once")
+
+
+def _check_names(key: str, names: tuple[str, ...]) -> None:
+    if unknown := [name for name in names if name not in (*LEADS, "-aVR")]:
+        raise ValueError(f"{key}: {unknown[0]!r} is no lead; choose from {', '.join(LEADS)}, -aVR")

@@ -1,6 +1,8 @@
 """A page: pixels, and where on them each lead is. Pixels and annotations move together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -9,60 +11,73 @@ import numpy.typing as npt
 from ecglens.errors import PictureError
 
 Pixels = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.float32]
+
+NODE_MM: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
     """One lead's stretch of signal on a page.
 
-    ``points`` is (n, 2) float32 pixel positions (x, y), one a drawn sample, NaN where nothing was recorded.
+    ``lead`` is its name, ``-aVR`` where aVR is shown upside down. ``points`` is (n, 2) float32 pixel positions (x, y),
+    one a drawn sample, NaN where nothing was recorded.
     ``start`` and ``fs`` say which samples of the record they are: sample k is at ``start + k / fs`` seconds.
     """
 
     lead: str
-    points: npt.NDArray[np.float32]
+    points: Points
     start: float
     fs: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Page:
-    """A picture of an ECG: ``pixels`` uint8 RGB, shape (H, W, 3); ``px_per_mm`` and ``traces`` where known.
+class Box:
+    """Where something of a lead stands: its ``"panel"`` (the room of its trace) or its ``"label"`` (its name in print).
 
-    Raises PictureError when ``pixels`` is not such an array.
+    ``corners`` is (4, 2) float32 pixel positions from the upper left clockwise, as seen on the upright sheet.
+    """
+
+    lead: str
+    kind: Literal["panel", "label"]
+    corners: Points
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """A picture of an ECG: ``pixels`` uint8 RGB, shape (H, W, 3); where known, ``px_per_mm``, ``traces`` and ``boxes``.
+
+    ``nodes`` is (rows, columns, 2) float32: the pixel positions of the points that lie every ``NODE_MM`` mm on the
+    sheet, from its upper left corner on; so it says where paper went, flat or curled. Raises PictureError when
+    ``pixels`` is not such an array.
     """
 
     pixels: Pixels
     px_per_mm: float | None = None
     traces: tuple[Trace, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    nodes: Points | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 3 or self.pixels.shape[2] != 3:
             given = f"{self.pixels.dtype} {self.pixels.shape}"
             raise PictureError(f"a page needs uint8 RGB pixels (H, W, 3), got {given}: convert it first")
 
-    def warp(
-        self, matrix: npt.NDArray[np.float64], size: tuple[int, int], paper: tuple[int, int, int] = (255, 255, 255)
-    ) -> "Page":
-        """Return the page under a 3x3 projective ``matrix`` (old to new pixels), ``size`` (width, height).
-
-        Every trace moves with the pixels. ``paper`` fills what the old page did not cover. ``px_per_mm`` is kept
-        where the matrix is a rotation with one scale, and dropped where the scale varies over the page.
-        """
-        pixels = cv2.warpPerspective(
-            self.pixels, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_CONSTANT, borderValue=paper
-        )
-        traces = tuple(replace(trace, points=transform(trace.points, matrix)) for trace in self.traces)
-        linear = matrix[:2, :2] / matrix[2, 2]
-        scale = float(np.sqrt(abs(np.linalg.det(linear))))
-        similar = np.allclose(matrix[2, :2], 0) and np.allclose(linear @ linear.T, scale**2 * np.eye(2), rtol=1e-3)
-        px_per_mm = self.px_per_mm * scale if self.px_per_mm and similar else None
-        return Page(np.asarray(pixels, np.uint8), px_per_mm, traces)
+    def moved(self, pixels: Pixels, move: Callable[[Points], Points], px_per_mm: float | None = None) -> "Page":
+        """Return the page as ``pixels`` show it: ``move`` takes (n, 2) old pixel positions to new ones, NaN to NaN."""
+        traces = tuple(replace(trace, points=move(trace.points)) for trace in self.traces)
+        boxes = tuple(replace(box, corners=move(box.corners)) for box in self.boxes)
+        nodes = None if self.nodes is None else move(self.nodes.reshape(-1, 2)).reshape(self.nodes.shape)
+        return Page(pixels, px_per_mm, traces, boxes, nodes)
 
 
-def transform(points: npt.NDArray[np.float32], matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def transform(points: Points, matrix: npt.NDArray[np.float64]) -> Points:
     """Map (n, 2) pixel positions by a 3x3 projective matrix; NaN stays NaN."""
-    if matrix[2].tolist() == [0, 0, 1]:
-        return points @ matrix[:2, :2].T.astype(np.float32) + matrix[:2, 2].astype(np.float32)
+    if len(points) == 0:
+        return points
+    if matrix[2].tolist() == [0, 0, 1]:  # many times as fast as numpy's product
+        moved = np.asarray(cv2.transform(points[None], matrix[:2])[0], np.float32)
+        moved[np.isnan(points[:, 0] + points[:, 1])] = np.nan
+        return moved
     homogeneous = np.column_stack([points.astype(np.float64), np.ones(len(points))]) @ matrix.T
     return (homogeneous[:, :2] / homogeneous[:, 2:]).astype(np.float32)

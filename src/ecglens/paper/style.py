@@ -1,42 +1,62 @@
 """How a page looks: paper, grid, ink, lettering. Styles are data; random ones vary without steps."""
 
 import colorsys
+from bisect import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeVar, get_args
 
 import numpy as np
 
 from ecglens.paper.catalogue import Catalogue
+from ecglens.paper.lettering import FONTS, Font
 
 Colour = tuple[int, int, int]
 
-GRIDS: Final = ("lines", "dots", "none")
+Grid = Literal["lines", "dots", "none"]
+Spelling = Literal["aVR", "AVR", "avR"]
+Pulse = Literal["left", "right", "none"]
+Separators = Literal["none", "ticks", "dots", "lines"]
+T = TypeVar("T")
+
+GRIDS: Final[tuple[Grid, ...]] = get_args(Grid)
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Colours are RGB 0-255; widths and heights are mm.
+    """Colours are RGB 0-255; widths, heights and places are mm.
 
     ``minor`` and ``major`` are the 1 mm and 5 mm grid; a "dots" grid has dots for the 1 mm lines. ``label_rise`` is
-    how far a lead's name stands above the row's baseline, negative for below it. Raises ValueError naming the field.
+    how far a lead's name stands above the row's baseline, negative for below it, ``label_shift`` how far right of the
+    panel's left edge. ``header`` and ``footer`` are lines of print in which ``{speed}`` and ``{gain}`` stand for mm/s
+    and mm/mV. ``reach`` is how far from its baseline a trace goes before the pen stops at its end; 0 for any far.
+    ``sheet`` is the least width and height of the paper. A page that is not ``smooth`` has hard pixel edges. ``bleed``
+    is whether the grid goes to the paper's edges. Raises ValueError naming the field.
     """
 
     paper: Colour = (255, 248, 246)
-    grid: str = "lines"
+    grid: Grid = "lines"
     minor: Colour = (250, 214, 210)
     minor_width: float = 0.12
     major: Colour = (240, 158, 152)
     major_width: float = 0.2
+    bleed: bool = True
     ink: Colour = (25, 22, 28)
     trace_width: float = 0.3
-    bold: bool = False
+    reach: float = 0.0
+    font: Font = "sans"
     label_height: float = 3.0
     label_rise: float = 6.0
-    pulse: bool = True
-    separators: bool = False
-    header: bool = False
-    footer: bool = True
+    label_shift: float = 1.0
+    spelling: Spelling = "aVR"
+    pulse: Pulse = "left"
+    separators: Separators = "none"
+    header: str = ""
+    footer: str = "{speed} mm/s   {gain} mm/mV"
+    sheet: tuple[float, float] = (0.0, 0.0)
+    smooth: bool = True
 
     def __post_init__(self) -> None:
         for key in ("paper", "minor", "major", "ink"):
@@ -45,9 +65,42 @@ class Style:
         for key in ("minor_width", "major_width", "trace_width", "label_height"):
             if not 0 < getattr(self, key) <= 20:
                 raise ValueError(f"{key}: {getattr(self, key):g} is no size; give millimetres above 0, at most 20")
-        if self.grid not in GRIDS:
-            raise ValueError(f"grid: {self.grid!r} is not known; choose {', '.join(GRIDS)}")
+        for key, least, most in (("reach", 0, 500), ("label_rise", -100, 100), ("label_shift", -100, 100)):
+            if not least <= getattr(self, key) <= most:
+                raise ValueError(f"{key}: {getattr(self, key):g} is no place; give millimetres from {least} to {most}")
+        if not all(0 <= side <= 2000 for side in self.sheet):
+            raise ValueError(f"sheet: {list(self.sheet)} is no size; give width and height in mm, 0 for any")
+        for key in ("header", "footer"):
+            try:
+                getattr(self, key).format(speed="", gain="")
+            except (LookupError, ValueError) as error:
+                raise ValueError(
+                    f"{key}: {getattr(self, key)!r} has more braces than {{speed}} and {{gain}}"
+                ) from error
 
+    def spell(self, lead: str) -> str:
+        """Return a lead's name as this style prints it."""
+        return lead.replace("aV", {"aVR": "aV", "AVR": "AV", "avR": "av"}[self.spelling])
+
+
+_SPELLINGS: Final[tuple[Spelling, ...]] = get_args(Spelling)
+_PULSES: Final[tuple[Pulse, ...]] = get_args(Pulse)
+_SEPARATORS: Final[tuple[Separators, ...]] = get_args(Separators)
+_HUES: Final = (  # hue, its spread, least and most saturation
+    (0.97, 0.04, 0.4, 1.0),  # red, pink
+    (0.07, 0.04, 0.4, 0.9),  # orange, tan
+    (0.38, 0.08, 0.3, 0.8),  # green
+    (0.60, 0.06, 0.2, 0.7),  # blue
+    (0.10, 0.50, 0.0, 0.1),  # grey
+)
+_HEADERS: Final = ("12-lead ECG", "Resting ECG", "12 LEAD", "Unconfirmed", "Standard 12-Lead", "Auto 12-lead, 10 s")
+_FOOTERS: Final = (
+    "{speed} mm/s   {gain} mm/mV",
+    "{speed}mm/s  {gain}mm/mV  100Hz",
+    "{speed} mm/sec    {gain} mm/mV    0.05-150 Hz",
+    "Speed: {speed} mm/sec   Limb: {gain} mm/mV   F 50~ 0.15-100 Hz",
+    "x1.0  {gain}mm/mV  {speed}mm/s  AC 60Hz",
+)
 
 _STYLES: Final = Catalogue(Path(__file__).parent / "styles", Style)
 
@@ -77,33 +130,35 @@ def random_style(rng: np.random.Generator) -> Style:
     strength = rng.uniform(0.4, 1.0)
     return Style(
         paper=paper,
-        grid=str(rng.choice(GRIDS, p=(0.85, 0.08, 0.07))),
+        grid=_pick(rng, GRIDS, (0.85, 0.08, 0.07)),
         minor=mix(paper, line, strength * rng.uniform(0.25, 0.7)),
         minor_width=rng.uniform(0.1, 0.2),
         major=mix(paper, line, strength),
         major_width=rng.uniform(0.15, 0.35),
         ink=_rgb(rng.uniform(0.55, 0.75), rng.uniform(0.0, 0.5), light * rng.uniform(0.0, 0.35)),
         trace_width=rng.uniform(0.22, 0.45),
-        bold=bool(rng.random() < 0.7),
+        bleed=bool(rng.random() < 0.9),
+        font=_pick(rng, FONTS, (0.3, 0.4, 0.15, 0.15)),
         label_height=rng.uniform(3.2, 5.5),
         label_rise=rng.uniform(3.0, 9.0) if rng.random() < 0.7 else -rng.uniform(4.0, 9.0),
-        pulse=bool(rng.random() < 0.7),
-        separators=bool(rng.random() < 0.3),
-        header=bool(rng.random() < 0.3),
-        footer=bool(rng.random() < 0.5),
+        label_shift=rng.uniform(0.0, 2.5),
+        spelling=_pick(rng, _SPELLINGS, (0.75, 0.15, 0.1)),
+        pulse=_pick(rng, _PULSES, (0.55, 0.15, 0.3)),
+        separators=_pick(rng, _SEPARATORS, (0.65, 0.2, 0.05, 0.1)),
+        header=_HEADERS[rng.integers(len(_HEADERS))] if rng.random() < 0.3 else "",
+        footer=_FOOTERS[rng.integers(len(_FOOTERS))] if rng.random() < 0.5 else "",
     )
 
 
 def _random_hue(rng: np.random.Generator) -> tuple[float, float]:
     """Hue and saturation of a grid; most printed paper is red to orange."""
-    centre, spread, saturation = (
-        (0.97, 0.04, rng.uniform(0.4, 1.0)),  # red, pink
-        (0.07, 0.04, rng.uniform(0.4, 0.9)),  # orange, tan
-        (0.38, 0.08, rng.uniform(0.3, 0.8)),  # green
-        (0.60, 0.06, rng.uniform(0.2, 0.7)),  # blue
-        (0.10, 0.50, rng.uniform(0.0, 0.1)),  # grey
-    )[rng.choice(5, p=(0.5, 0.15, 0.1, 0.1, 0.15))]
-    return rng.normal(centre, spread / 2) % 1.0, saturation
+    centre, spread, pale, strong = _pick(rng, _HUES, (0.5, 0.15, 0.1, 0.1, 0.15))
+    return rng.normal(centre, spread / 2) % 1.0, rng.uniform(pale, strong)
+
+
+def _pick(rng: np.random.Generator, options: Sequence[T], shares: tuple[float, ...]) -> T:
+    """One of ``options``, each as often as its share says; a tenth of the time that rng.choice takes."""
+    return options[min(bisect(list(accumulate(shares)), rng.random()), len(options) - 1)]
 
 
 def _rgb(hue: float, saturation: float, value: float) -> Colour:

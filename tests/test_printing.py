@@ -1,0 +1,119 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pypdfium2
+import pytest
+from PIL import Image
+
+from ecglens.errors import FileError, UsageError
+from ecglens.io import wfdb
+from ecglens.paper import Page
+from ecglens.printing import Plan, contact_sheet, find_records, print_all, print_one, write_page
+from ecglens.record import Record
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four records of ten seconds, one of them without its signal file."""
+    path, t = tmp_path_factory.mktemp("records"), np.arange(2500) / 250
+    for k in range(4):
+        beats = np.exp(-(((t % (0.6 + 0.1 * k) - 0.3) / 0.02) ** 2))
+        wfdb.write(Record(np.outer(np.linspace(0.3, 1.5, 12), beats).astype(np.float32), 250.0), path / f"r{k}")
+    next(file for file in path.glob("r3.*") if file.suffix != ".hea").unlink()
+    return path
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "pdf", "svg"])
+def test_a_page_is_written_at_its_true_scale(folder: Path, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"page.{ending}"
+    print_one(folder / "r0.hea", path, Plan(layout="3x4", px_per_mm=4.0))
+    if ending == "svg":
+        assert 'width="280mm" height="105mm"' in path.read_text()
+    elif ending == "pdf":
+        document = pypdfium2.PdfDocument(path)
+        assert np.array(document[0].get_size()) / 72 * 25.4 == pytest.approx((280, 105), abs=0.1)
+        document.close()
+    else:
+        with Image.open(path) as image:
+            assert np.array(image.size) / image.info["dpi"] * 25.4 == pytest.approx(
+                (280, 105), rel=0.005
+            )  # JPEG keeps whole dots an inch
+
+
+def test_every_worker_draws_the_same_pages_and_one_that_cannot_be_read_is_passed_by(
+    folder: Path, tmp_path: Path
+) -> None:
+    plan = Plan(style="random", notes="invented", wear=0.4, px_per_mm=2.0, seed=5)
+    sources = find_records([folder])
+    runs = [list(print_all(sources, tmp_path / str(n), "png", plan, workers=n)) for n in (1, 2)]
+    assert (
+        [page.refused is None for page in runs[0]] == [page.refused is None for page in runs[1]] == [True] * 3 + [False]
+    )
+    assert runs[0][3].thumbnail is None
+    for one, other in zip(*runs, strict=True):
+        if one.refused is None:
+            np.testing.assert_array_equal(pixels(one.path), pixels(other.path))
+    alone = print_one(sources[1], tmp_path / "alone.png", plan)
+    np.testing.assert_array_equal(pixels(alone.path), pixels(runs[0][1].path))
+    assert not np.array_equal(pixels(runs[0][0].path), pixels(runs[0][1].path))
+
+
+def test_truth_lies_beside_the_page(folder: Path, tmp_path: Path) -> None:
+    print_one(folder / "r1.hea", tmp_path / "page.png", Plan(truth=True, wear=0.5, px_per_mm=3.0, rhythm=("V5", "II")))
+    said = json.loads((tmp_path / "page.json").read_text())
+    mask = pixels(tmp_path / "page.mask.png")
+    assert (said["height"], said["width"]) == mask.shape[:2] == pixels(tmp_path / "page.png").shape[:2]
+    assert [trace["lead"] for trace in said["traces"]][-2:] == ["V5", "II"]
+    assert set(np.unique(mask)) == set(range(13))
+
+
+def test_measured_notes_are_of_the_record(folder: Path, tmp_path: Path) -> None:
+    plain, measured = (
+        print_one(folder / "r2.hea", tmp_path / f"{notes}.png", Plan(notes=notes)) for notes in ("none", "measured")
+    )
+    assert pixels(measured.path).shape[0] > pixels(plain.path).shape[0]
+
+
+def test_a_contact_sheet_shows_its_pages_side_by_side() -> None:
+    thumbnails = [np.full((100, 300, 3), level, np.uint8) for level in (10, 20, 30, 40, 50)]
+    board = contact_sheet(thumbnails).pixels
+    assert board.shape == (720, 1920, 3)
+    assert [int(board[50, x, 0]) for x in (50, 530, 1010, 1490)] == [10, 20, 30, 40]
+    assert board[410, 50, 0] == 50
+
+
+@pytest.mark.parametrize(
+    ("plan", "name", "said"),
+    [
+        (Plan(wear=0.5), "page.svg", "neither worn nor turned"),
+        (Plan(rotation=5.0), "page.svg", "neither worn nor turned"),
+        (Plan(rhythm=("V9",)), "page.png", "rhythm: 'V9' is no lead"),
+        (Plan(style="mauve"), "page.png", "unknown style 'mauve'"),
+        (Plan(wear=2.0), "page.png", "grade 2"),
+        (Plan(), "page.xyz", "cannot write"),
+    ],
+)
+def test_what_cannot_be_printed_is_refused(folder: Path, tmp_path: Path, plan: Plan, name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        print_one(folder / "r0.hea", tmp_path / name, plan)
+
+
+def test_records_that_cannot_be_found_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no WFDB headers"):
+        find_records([tmp_path])
+    with pytest.raises(FileError):
+        print_one(tmp_path / "absent.hea", tmp_path / "page.png", Plan())
+    with pytest.raises(UsageError, match="same name"):
+        list(print_all([folder / "r0.hea"] * 2, tmp_path, "png", Plan()))
+    with pytest.raises(UsageError, match="cannot be written as 'gif'"):
+        list(print_all([folder / "r0.hea"], tmp_path, "gif", Plan()))
+    page = tmp_path / "page.png"
+    write_page(Page(np.zeros((9, 9, 3), np.uint8)), page)
+    with pytest.raises(UsageError, match="picture already"):
+        print_one(page, tmp_path / "other.png", Plan())
