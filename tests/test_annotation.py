@@ -24,7 +24,7 @@ NOTHING = np.array([])
 
 def truth_of(labels: set[str] = frozenset(), findings: set[str] = frozenset(), **known: object) -> Truth:
     beats = np.asarray(known.get("beats", ["N"]))
-    waves = {name: np.full(len(beats), np.nan) for name in ("P on", "P off", "QRS on", "QRS off", "T off")}
+    waves = {name: np.full(len(beats), np.nan) for name in ("P on", "P off", "QRS on", "QRS off", "T on", "T", "T off")}
     return Truth(
         labels=frozenset(labels),
         findings=frozenset(findings),
@@ -78,9 +78,10 @@ def test_a_simulated_truth_is_read_back_to_the_sample(labels: tuple[str, ...], t
     whole = [triple for triple in triples(found, "p", P) if -1 not in triple]
     np.testing.assert_array_equal(np.reshape(whole, (-1, 3)), np.rint(expected * fs))
 
-    t_ends = truth.waves["T off"][truth.waves["T off"] < record.duration]
-    np.testing.assert_array_equal(found.sample[found.num == T], np.rint(t_ends * fs))
-    assert {found.symbol[i] for i in np.flatnonzero(found.num == T)} == {")"}
+    shown = truth.waves["T off"] < record.duration
+    expected = np.stack([truth.waves[name][shown] for name in ("T on", "T", "T off")], axis=1)
+    whole = [triple for triple in triples(found, "t", T) if -1 not in triple]
+    np.testing.assert_array_equal(whole, np.rint(expected * fs))
     assert np.all(np.diff(found.sample) >= 0)
 
 
@@ -88,28 +89,41 @@ def test_every_bound_says_of_which_wave_it_is(tmp_path: Path) -> None:
     truth = truth_of(
         r_peaks=[0.5, 1.5],
         beats=["N", "V"],
-        waves={"QRS on": [0.46, 1.42], "QRS off": [0.55, 1.58], "T off": [0.9, 2.1]},
+        waves={
+            "QRS on": [0.46, 1.42],
+            "QRS off": [0.55, 1.58],
+            "T on": [0.7, 1.8],
+            "T": [0.8, 2.05],
+            "T off": [0.9, 2.1],
+        },
         p_waves=[[0.3, 0.4], [1.0, 1.1]],
     )
     found = read_back(Record(np.zeros((12, 200), np.float32), 100, truth), tmp_path)
     assert list(zip(found.sample.tolist(), found.symbol, found.num.tolist(), strict=True)) == [
         (0, "+", P),
-        (30, "(", P), (35, "p", P), (40, ")", P), (46, "(", QRS), (50, "N", QRS), (55, ")", QRS), (90, ")", T),
+        (30, "(", P), (35, "p", P), (40, ")", P), (46, "(", QRS), (50, "N", QRS), (55, ")", QRS),
+        (70, "(", T), (80, "t", T), (90, ")", T),
         (100, "(", P), (105, "p", P), (110, ")", P), (142, "(", QRS), (150, "V", QRS), (158, ")", QRS),
     ]  # fmt: skip
-    assert found.aux_note == ["(N"] + [""] * 13
+    assert found.aux_note == ["(N"] + [""] * 15
 
 
 def test_a_wave_at_the_edge_keeps_what_lies_inside(tmp_path: Path) -> None:
     truth = truth_of(
         r_peaks=[0.02, 0.999],
         beats=["N", "N"],
-        waves={"QRS on": [-0.02, 0.95], "QRS off": [0.06, 1.04], "T off": [0.4, np.nan]},
+        waves={
+            "QRS on": [-0.02, 0.95],
+            "QRS off": [0.06, 1.04],
+            "T on": [0.2, np.nan],
+            "T": [0.3, np.nan],
+            "T off": [0.4, np.nan],
+        },
         p_waves=[[-0.3, -0.1], [-0.08, 0.02], [-0.02, 0.06], [0.96, 1.06]],
     )
     found = read_back(Record(np.zeros((12, 100), np.float32), 100, truth), tmp_path)
     assert list(zip(found.sample.tolist(), found.symbol, strict=True)) == [
-        (0, "+"), (2, "p"), (2, "N"), (6, ")"), (6, ")"), (40, ")"), (95, "("), (99, "N"),
+        (0, "+"), (2, "p"), (2, "N"), (6, ")"), (6, ")"), (20, "("), (30, "t"), (40, ")"), (95, "("), (99, "N"),
     ]  # fmt: skip
 
 

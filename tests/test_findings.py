@@ -27,7 +27,7 @@ EXCLUSIVE = (
 @pytest.mark.parametrize("pair", EXCLUSIVE)
 def test_findings_that_exclude_each_other_are_refused_in_either_order(pair: tuple[str, str]) -> None:
     for wanted in (pair, pair[::-1]):
-        with pytest.raises(UsageError, match=r"exclude each other because .+: leave one of them out"):
+        with pytest.raises(UsageError, match=r"are not simulated together because .+: leave one out"):
             simulate(wanted, rng=np.random.default_rng(0))
 
 

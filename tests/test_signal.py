@@ -54,7 +54,7 @@ def test_a_constant_stays_constant_up_to_the_ends_however_short(samples: int) ->
 
 
 def test_times_of_beats_stay_true() -> None:
-    record = simulate((), rng=np.random.default_rng(0), duration=1.0, fs=100.0)
+    record = simulate((), rng=np.random.default_rng(0), duration=5.0, fs=100.0)
     truth = record.truth
     assert truth is not None
     assert resample(record, 300.0).truth is truth

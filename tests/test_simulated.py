@@ -35,7 +35,7 @@ def test_the_folder_is_a_dataset_that_says_the_truth(tmp_path: Path) -> None:
         np.testing.assert_allclose(dataset.read(i).signal, record.signal, atol=0.00051)
         intervals = record.truth.intervals
         assert dataset.exams[i].age == round(record.truth.age)
-        assert float(rows[i]["heart_rate"]) == pytest.approx(60_000 / intervals["RR"], abs=0.051)
+        assert float(rows[i]["heart_rate_bpm"]) == pytest.approx(60_000 / intervals["RR"], abs=0.051)
         assert float(rows[i]["pr_ms"]) == pytest.approx(intervals["PR"], abs=0.051)
         assert float(rows[i]["qrs_ms"]) == pytest.approx(intervals["QRS"], abs=0.051)
         assert float(rows[i]["axis_deg"]) == pytest.approx(record.truth.axis, abs=0.051)
@@ -61,7 +61,7 @@ def test_headers_carry_age_sex_and_diagnoses(tmp_path: Path) -> None:
 
 def test_any_number_of_processes_writes_the_same_files(tmp_path: Path) -> None:
     for workers in (1, 2):
-        write_simulated(tmp_path / str(workers), Plan(None, seed=5, duration=2, fs=100), 33, workers=workers)
+        write_simulated(tmp_path / str(workers), Plan(None, seed=5, duration=5, fs=100), 33, workers=workers)
     one, two = (contents(tmp_path / name) for name in "12")
     assert one == two
     assert len(one) == 33 * 3 + 1

@@ -1,13 +1,16 @@
 """Simulated ECGs: consistent leads, labels that hold, criteria that can be measured in the signal."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from ecglens.errors import UsageError
 from ecglens.leads import DERIVED_FROM_I_II, INDEX
 from ecglens.record import Record, Truth
-from ecglens.simulator import LOOK_ALIKES, simulate
-from ecglens.simulator.heart import fibrillate
+from ecglens.simulator import FINDINGS, LOOK_ALIKES, simulate
+from ecglens.simulator.findings import check
+from ecglens.simulator.heart import fibrillate, flutter
 
 FS = 500.0
 COMBINATIONS = (
@@ -86,7 +89,7 @@ def test_labels_hold_if_and_only_if_their_criteria_do(labels: tuple[str, ...]) -
         assert np.isnan(intervals["PR"]) == ("AF" in labels)
         assert (intervals["QRS"] >= 120) == bool({"RBBB", "LBBB"} & set(labels))
         assert 230 < intervals["QT"] < 620
-    assert 30 < rate < 185
+        assert 30 < rate < 185
 
 
 def test_most_bradycardia_is_below_55_and_tachycardia_reaches_far() -> None:
@@ -160,7 +163,7 @@ def test_noise_changes_the_signal_and_not_the_truth() -> None:
     assert truth(clean).intervals == truth(noisier).intervals
     first, second = noisy.signal - clean.signal, noisier.signal - clean.signal
     assert first.std() > 0.005
-    np.testing.assert_allclose(second, 4 * first, atol=1e-4)
+    np.testing.assert_allclose(second, 4 * first, atol=8e-3)  # each is rounded to 1 uV, and III from two of them
 
 
 def test_same_seed_same_record_and_another_seed_another() -> None:
@@ -173,7 +176,7 @@ def test_same_seed_same_record_and_another_seed_another() -> None:
 @pytest.mark.parametrize("fs", [100.0, 250.0, 1000.0])
 def test_another_rate_samples_the_same_heart(fs: float) -> None:
     coarse, fine = (simulate(("LBBB",), rng=np.random.default_rng(4), fs=rate, noise=0) for rate in (fs, 2 * fs))
-    np.testing.assert_allclose(coarse.signal, fine.signal[:, ::2], atol=1e-4)
+    np.testing.assert_allclose(coarse.signal, fine.signal[:, ::2], atol=1.1e-3)  # rounded to 1 uV
     assert coarse.duration == 10
 
 
@@ -259,23 +262,26 @@ def test_wenckebach_pr_grows_until_a_p_wave_is_not_conducted() -> None:
 
 
 def test_atria_and_ventricles_go_their_own_ways_in_complete_block() -> None:
+    spreads = []
     for known in beats_of("3AVB"):
         assert np.isnan(known.waves["P on"]).all()
         assert len(known.p_waves) > 1.2 * len(known.r_peaks)
         assert 60 / np.diff(known.r_peaks).mean() < 60
-        before = (known.waves["QRS on"][1:-1, None] - known.p_waves[None, :, 0] + 1e9) % 1e9
-        assert before.min(axis=1).std() > 0.03  # no constant PR
+        before = known.waves["QRS on"][1:-1, None] - known.p_waves[None, :, 0]
+        spreads.append(np.where(before > 0, before, np.inf).min(axis=1).std())
+    assert np.median(spreads) > 0.1
 
 
 def test_flutter_waves_have_one_rate_and_beats_come_at_multiples_of_it() -> None:
-    for record in many(("AFLT",), 10, noise=0.0):
-        atrial = record.signal[INDEX["V1"]]
-        f = np.fft.rfftfreq(8 * atrial.size, 1 / FS)
-        power = np.abs(np.fft.rfft(atrial - atrial.mean(), 8 * atrial.size))
-        rr = np.diff(truth(record).r_peaks)
+    cycle = 0.21
+    waves = flutter(5000, FS, cycle, 0.0, np.random.default_rng(1))
+    f, power = np.fft.rfftfreq(5000, 1 / FS), np.abs(np.fft.rfft(waves[2]))
+    assert f[power.argmax()] == pytest.approx(1 / cycle, abs=0.06)
+    for known in beats_of("AFLT"):
+        rr = np.diff(known.r_peaks)
         ratios = [rr * rate for rate in np.arange(230, 331) / 60]
         assert min(np.abs(ratio - ratio.round()).max() for ratio in ratios) < 0.12
-        assert power[(f > 3.5) & (f < 5.8)].max() > 3 * np.median(power)
+        assert rr.max() < 1.1
 
 
 def test_paced_beats_begin_with_a_spike() -> None:
@@ -298,17 +304,15 @@ def test_fascicular_blocks_turn_the_axis() -> None:
 
 
 def test_pre_excitation_has_a_short_pr_and_a_slow_start() -> None:
-    for record, usual in zip(many(("WPW",), 20, noise=0.0), many((), 20, noise=0.0), strict=True):
-        assert truth(record).intervals["PR"] < 126
+    def start(of: Record) -> float:
+        """How much of QRS's path lies in its first sixth, over four leads."""
+        beats = np.stack([mean_beat(of, lead) for lead in ("I", "II", "V2", "V5")])
+        size = np.abs(np.diff(beats, axis=1)).sum(axis=0)
+        return float(size[: size.size // 6].sum() / size.sum())
 
-        def start(of: Record) -> float:
-            """How far the first third of QRS goes, in parts of the whole, over all leads."""
-            beats = np.stack([mean_beat(of, lead) for lead in ("I", "II", "V2", "V5")])
-            size = np.abs(np.diff(beats, axis=1)).sum(axis=0)
-            return float(size[: size.size // 6].sum() / size.sum())
-
-        assert start(record) < 0.2
-        assert start(usual) < 0.35
+    pre_excited, usual = many(("WPW",), 20, noise=0.0), many((), 20, noise=0.0)
+    assert all(truth(record).intervals["PR"] < 126 for record in pre_excited)
+    assert np.median([start(r) for r in pre_excited]) < 0.8 * np.median([start(r) for r in usual])
 
 
 def test_scars_leave_q_waves_where_they_lie() -> None:
@@ -345,12 +349,19 @@ def test_hypertrophy_enlarges_and_low_voltage_shrinks_the_chest_leads() -> None:
     assert sokolow("LVOLT") < 0.6 * sokolow("LAE")
 
 
-def test_interchanged_arms_turn_lead_one_upside_down_and_leave_the_chest() -> None:
-    right, wrong = (simulate(f, rng=np.random.default_rng(6), noise=0.0) for f in (("male",), ("male", "SWAP")))
-    np.testing.assert_allclose(wrong.signal[0], -right.signal[0], atol=1e-6)
-    np.testing.assert_allclose(wrong.signal[1], right.signal[2], atol=1e-6)
-    np.testing.assert_allclose(wrong.signal[6:], right.signal[6:], atol=1e-6)
-    assert truth(wrong).axis == pytest.approx(180 - truth(right).axis)
+def test_interchanged_limb_electrodes_change_the_limb_leads_as_they_must_and_leave_the_chest() -> None:
+    seen = set()
+    for seed in range(12):
+        right, wrong = (simulate(f, rng=np.random.default_rng(seed)) for f in (("male",), ("male", "SWAP")))
+        one, two, three = right.signal[:3]
+        options = {"arms": (-one, three), "left arm and leg": (two, one), "right arm and leg": (-three, -two)}
+        found = [name for name, pair in options.items() if np.allclose(wrong.signal[:2], pair, atol=2.1e-3)]
+        assert len(found) == 1
+        seen.update(found)
+        np.testing.assert_array_equal(wrong.signal[6:], right.signal[6:])
+        if found == ["arms"]:
+            assert np.cos(np.radians(truth(wrong).axis - 180 + truth(right).axis)) == pytest.approx(1)
+    assert len(seen) >= 2
 
 
 def test_a_lost_electrode_takes_one_chest_lead_only() -> None:
@@ -362,3 +373,68 @@ def test_a_lost_electrode_takes_one_chest_lead_only() -> None:
         assert changed[0] >= 6
         gone += bool(np.isnan(lost.signal).any())
     assert 3 < gone < 17
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_that_goes_together_can_be_simulated_and_is_there(seed: int) -> None:
+    """Every pair of look-alikes and diagnoses that is not refused, and its early or paced beats."""
+    codes = [code for code in FINDINGS if code not in ("male", "female")]
+    pairs = [pair for pair in itertools.combinations(codes, 2) if allowed(pair)]
+    beats = {"PAC": "A", "PVC": "V", "BIGU": "V", "TRIGU": "V", "PACE": "/"}
+    for pair in pairs[seed::3]:
+        record = simulate(pair, rng=np.random.default_rng(seed), fs=100.0, duration=6.0)
+        known = truth(record)
+        assert known.labels | known.findings >= set(pair)
+        for code in beats.keys() & set(pair):
+            assert beats[code] in known.beats
+        on, off, t_on, t, t_off = (known.waves[name] for name in ("QRS on", "QRS off", "T on", "T", "T off"))
+        assert (on < off).all()
+        assert (off <= t_on + 1e-9).all()
+        assert (t_on < t).all()
+        assert (t < t_off).all()
+        assert (off[:-1] < on[1:]).all()
+        conducted = np.isfinite(known.waves["P on"])
+        assert (known.waves["P off"] < on)[conducted].all()
+        assert (known.waves["P on"][1:] > off[:-1] - 0.005)[conducted[1:]].all()
+        if known.labels & {"ST", "SB"}:
+            assert (60_000 / known.intervals["RR"] > 100) == ("ST" in known.labels)
+            assert (60_000 / known.intervals["RR"] < 60) == ("SB" in known.labels)
+
+
+def allowed(pair: tuple[str, str]) -> bool:
+    try:
+        return bool(check(pair))
+    except UsageError:
+        return False
+
+
+@pytest.mark.parametrize("code", ["male", "STD", "STE", "INVT", "RVH", "LVH", "LBBB", "WPW"])
+def test_t_is_over_where_the_truth_says(code: str) -> None:
+    """With nothing else in between: what is left after T off is small beside T."""
+    rest = []
+    for record in many((code, "SB"), 15, noise=0.0):
+        known = truth(record).waves
+        leads = record.signal[[0, 1, *range(6, 12)]]
+        for t_on, t_off, p_on in zip(known["T on"][1:-1], known["T off"][1:-1], known["P on"][2:], strict=True):
+            if p_on - t_off > 0.1:
+                base = leads[:, int((p_on - 0.02) * FS)][:, None]
+                size = np.sqrt(np.square(leads - base).mean(axis=0))
+                after = size[int((t_off + 0.12 * (t_off - t_on)) * FS) : int((p_on - 0.02) * FS)]
+                rest.append(after.max(initial=0) / size[int(t_on * FS) : int(t_off * FS)].max())
+    assert np.quantile(rest, 0.9) < 0.25
+
+
+def test_low_voltage_meets_its_criterion() -> None:
+    for record in many(("LVOLT",), 20, noise=0.0, fs=250.0):
+        known = truth(record).waves
+        for on, off in zip(known["QRS on"][1:-1], known["QRS off"][1:-1], strict=True):
+            assert np.ptp(record.signal[:6, int(on * 250) : int(off * 250)], axis=1).max() < 0.55
+
+
+@pytest.mark.parametrize(("fs", "duration"), [(50.0, 5.0), (2000.0, 5.0), (100.0, 1800.0)])
+def test_any_rate_and_length(fs: float, duration: float) -> None:
+    record = simulate(("PVC", "AF"), rng=np.random.default_rng(0), fs=fs, duration=duration)
+    assert record.signal.shape == (12, round(fs * duration))
+    assert truth(record).r_peaks[-1] > duration - 3
+    quarters = [quarter.std() for quarter in np.array_split(record.signal[1], 4)]
+    assert max(quarters) < 3 * min(quarters)

@@ -1,4 +1,4 @@
-"""How long things take: the command's start, a warm diagnosis beside the network pass inside it, and what is done by the thousand."""
+"""How long things take: the start, a diagnosis beside the network pass inside it, and what is done by the thousand."""
 
 import subprocess
 import sys

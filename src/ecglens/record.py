@@ -15,6 +15,7 @@ _BOUNDS = {
     "P": ("P on", "P off"),
     "PR": ("P on", "QRS on"),
     "QRS": ("QRS on", "QRS off"),
+    "ST": ("QRS off", "T on"),
     "QT": ("QRS on", "T off"),
 }
 
@@ -26,10 +27,11 @@ class Truth:
     ``labels`` names the diagnoses (and ``"male"``) that hold, ``findings`` everything else that does, by its code in
     ``simulator.FINDINGS``. ``r_peaks`` is (beats,) seconds from the start, ``beats`` (beats,) their WFDB annotation
     codes (``"N"``, ``"L"``, ``"R"``, ``"A"``, ``"V"``, ``"/"``, ...). ``waves`` holds (beats,) seconds by name
-    (``"P on"``, ``"P off"``, ``"QRS on"``, ``"QRS off"``, ``"T off"``), NaN where a beat has no such wave; a wave of
-    the first or last beat may lie outside the record. ``p_waves`` is (n, 2), onset and end of every P wave, whether it was
-    conducted or not. ``intervals`` holds means over the beats of the commonest kind by name in ms (``"RR"``, ``"P"``,
-    ``"PR"``, ``"QRS"``, ``"QT"``); NaN where the wave does not exist. ``axis`` is their frontal QRS axis in degrees,
+    (``"P on"``, ``"P off"``, ``"QRS on"``, ``"QRS off"``, ``"T on"``, ``"T"`` for its peak, ``"T off"``), NaN where a
+    beat has no such wave; a wave of the first or last beat may lie outside the record. ``p_waves`` is (n, 2), onset
+    and end of every P wave, whether it was conducted or not. ``intervals`` holds means by name in ms: ``"RR"`` over
+    all beats, ``"P"``, ``"PR"``, ``"QRS"``, ``"ST"`` (end of QRS to onset of T) and ``"QT"`` over those of the
+    commonest kind; NaN where the wave does not exist. ``axis`` is their frontal QRS axis in degrees, as recorded;
     ``age`` in years.
     """
 
@@ -44,7 +46,7 @@ class Truth:
     age: float
 
     def per_beat(self, interval: str) -> npt.NDArray[np.float64]:
-        """Return ``"P"``, ``"PR"``, ``"QRS"`` or ``"QT"`` of every beat, (beats,) ms. Raises KeyError for others."""
+        """Return ``"P"``, ``"PR"``, ``"QRS"``, ``"ST"`` or ``"QT"`` of each beat, (beats,) ms. Raises KeyError else."""
         start, end = _BOUNDS[interval]
         return 1000 * (self.waves[end] - self.waves[start])
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 import numpy as np
@@ -71,11 +73,24 @@ def _rows(write_one: Callable[[int, str], Row], names: list[str], workers: int) 
         yield from map(write_one, range(len(names)), names)
         return
     # Spawned: this process may have threads (a progress bar's), and a fork of one that has may hang.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawning = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawning, initializer=_end_with_parent)
     try:
         yield from pool.map(write_one, range(len(names)), names, chunksize=_CHUNK)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that started it is killed; otherwise it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)
 
 
 def _write_one(folder: Path, plan: Plan, i: int, name: str) -> Row:
@@ -89,7 +104,7 @@ def _write_one(folder: Path, plan: Plan, i: int, name: str) -> Row:
 
 
 def _notes(truth: Truth) -> dict[str, str]:
-    """The header's comments, as the PhysioNet Challenge writes them; findings have no code there and are named."""
+    """The header's comments, as the PhysioNet Challenge writes them; look-alikes go under Findings."""
     codes = snomed(truth.labels) or (() if truth.findings else (SINUS_RHYTHM,))
     notes = {"Age": f"{truth.age:.0f}", "Sex": "Male" if "male" in truth.labels else "Female"}
     if codes:
@@ -105,7 +120,7 @@ def _facts(truth: Truth) -> Row:
         "age": f"{truth.age:.0f}",
         **{key: int(key in truth.labels) for key in KEYS},
         "findings": ";".join(sorted(truth.findings)),
-        "heart_rate": _number(60_000 / intervals["RR"]),
+        "heart_rate_bpm": _number(60_000 / intervals["RR"]),
         **{f"{name.lower()}_ms": _number(intervals[name]) for name in ("P", "PR", "QRS", "QT")},
         "axis_deg": _number(truth.axis),
     }

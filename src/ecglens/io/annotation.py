@@ -61,9 +61,8 @@ def write(record: Record, path: Path) -> Path:
     """Write the truth of a simulated record as ``path.atr``; return that path.
 
     The rhythm is noted at the first sample (``+``). Of each P wave, conducted or not, stand onset, middle (``p``) and
-    end; of each beat QRS onset, R peak (the beat's code) and end, and the end of its T wave. Where a T wave begins and
-    peaks is not known, so its ``)`` stands alone: a reader that looks for bounds beside each ``p``, ``t`` and beat
-    passes it over. Waves may overlap, such as a P wave with a T wave at high rates; ``num``, which their middles carry
+    end; of each beat QRS onset, R peak (the beat's code) and end, and onset, peak (``t``) and end of its T wave. Waves
+    may overlap, such as a P wave with a T wave at high rates; ``num``, which their middles carry
     too, tells the marks apart. A wave whose middle lies outside the record is left out, and so is a bound that does.
 
     Raises SignalError where the record has no truth or a beat has an unknown code, UsageError where the file cannot
@@ -87,10 +86,10 @@ def marks(truth: Truth, duration: float) -> Iterator[Mark]:
     """Give what is known of a record of ``duration`` seconds, wave by wave in order of their onsets."""
     yield Mark(0.0, "+", note=rhythm(truth))
     waves = [_wave(onset, (onset + end) / 2, end, "p", _P) for onset, end in truth.p_waves.tolist()]
-    bounds = (truth.waves[name].tolist() for name in ("QRS on", "QRS off", "T off"))
-    for peak, beat, onset, end, t_end in zip(truth.r_peaks.tolist(), truth.beats.tolist(), *bounds, strict=True):
-        waves += [_wave(onset, peak, end, beat, _QRS), [Mark(t_end, ")", _T)]]
-    inside = (wave for wave in waves if 0 <= _middle(wave).time < duration)
+    bounds = (truth.waves[name].tolist() for name in ("QRS on", "QRS off", "T on", "T", "T off"))
+    for peak, beat, onset, end, *t in zip(truth.r_peaks.tolist(), truth.beats.tolist(), *bounds, strict=True):
+        waves += [_wave(onset, peak, end, beat, _QRS), _wave(t[0], t[1], t[2], "t", _T)]
+    inside = (wave for wave in waves if wave and 0 <= _middle(wave).time < duration)
     for wave in sorted(inside, key=lambda wave: wave[0].time):
         yield from (mark for mark in wave if 0 <= mark.time < duration)
 
@@ -109,7 +108,7 @@ def _wave(onset: float, middle: float, end: float, symbol: str, wave: int) -> li
 
 
 def _middle(wave: list[Mark]) -> Mark:
-    return next((mark for mark in wave if mark.symbol not in "()"), wave[0])
+    return next(mark for mark in wave if mark.symbol not in "()")
 
 
 def _coded(mark: Mark, step: int, new_wave: bool) -> bytes:

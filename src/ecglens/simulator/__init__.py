@@ -10,11 +10,14 @@ from ecglens.leads import DERIVED_FROM_I_II
 from ecglens.record import Record, Signal, Truth
 from ecglens.simulator.findings import FINDINGS, LOOK_ALIKES, check, draw_findings
 from ecglens.simulator.heart import Heart, draw_heart, fibrillate, flutter, trace_beats
-from ecglens.simulator.noise import draw_noise, lose_electrode, swap_arms
+from ecglens.simulator.noise import draw_noise, draw_swap, lose_electrode
 from ecglens.simulator.person import draw_person
 from ecglens.simulator.rhythm import Beats, Floats, draw_beats, draw_breathing
 
 __all__ = ["FINDINGS", "LOOK_ALIKES", "simulate"]
+
+_GAIN_SD = 0.02  # by which amplifiers differ
+_MOST_SAMPLES = 5_000_000  # a lead; what a WFDB file that is read may have
 
 
 def simulate(
@@ -29,7 +32,8 @@ def simulate(
 
     ``findings`` are codes of ``FINDINGS``: diagnoses, ``"male"`` or ``"female"`` (else the sex is drawn), look-alikes.
     Without any the ECG is normal; None draws them as in a mixed collection. ``duration`` in seconds, ``fs`` in Hz.
-    ``noise`` scales what the recording adds: 1 is a routine resting ECG, 0 none; it changes neither heart nor truth.
+    ``noise`` scales what the recording adds: 1 is a routine resting ECG, 0 none; it changes neither heart nor truth,
+    nor what ``SWAP`` and ``OFF`` do.
 
     Raises UsageError for an unknown finding, findings that exclude each other, or a duration, rate or noise level
     that is out of range.
@@ -40,54 +44,62 @@ def simulate(
     """
     _check_recording(duration, fs, noise)
     wanted = draw_findings(rng) if findings is None else check(findings)
-    samples = max(round(duration * fs), 1)
+    noise_rng, fault_rng = rng.spawn(2)
+    samples = round(duration * fs)
     person = draw_person(wanted, rng)
     heart = draw_heart(person, rng)
     breathing = draw_breathing(rng)
-    beats = draw_beats(wanted, person.rate, person.pr, person.age, duration, breathing, rng)
+    qt = person.qtc * float(np.cbrt(60 / person.rate))
+    beats = draw_beats(wanted, person.rate, person.pr, person.age, duration, breathing, rng, qt)
     leads, waves, p_waves = trace_beats(heart, beats, breathing, fs, samples)
     if "AF" in wanted:
         leads += fibrillate(samples, fs, rng)
-    if "AFLT" in wanted:
-        leads += flutter(samples, fs, beats, rng)
+    if beats.flutter:
+        leads += flutter(samples, fs, beats.flutter, beats.onset[0], rng)
+    leads *= np.float32(1 + _GAIN_SD * noise * noise_rng.standard_normal())
     if noise:
-        leads += draw_noise(samples, fs, noise, breathing, rng)
-    if "SWAP" in wanted:
-        leads = swap_arms(leads)
+        leads += draw_noise(samples, fs, noise, breathing, noise_rng)
+    limbs = draw_swap(fault_rng) if "SWAP" in wanted else np.eye(2)
+    leads[:2] = limbs.astype(np.float32) @ leads[:2]
     if "OFF" in wanted:
-        lose_electrode(leads, fs, rng)
-    return Record(_twelve(leads), fs, _truth(heart, beats, waves, p_waves, duration))
+        lose_electrode(leads, fs, fault_rng)
+    return Record(_twelve(leads), fs, _truth(heart, beats, waves, p_waves, duration, limbs))
 
 
 def _check_recording(duration: float, fs: float, noise: float) -> None:
-    if not 1 <= duration <= 86_400:
-        raise UsageError(f"cannot simulate {duration:g} s: choose a duration from 1 s to a day")
+    if not 5 <= duration <= 86_400:
+        raise UsageError(f"cannot simulate {duration:g} s: choose a duration from 5 s on")
     if not 50 <= fs <= 20_000:
         raise UsageError(f"cannot simulate at {fs:g} Hz: choose a sampling rate from 50 to 20000 Hz")
-    if not 0 <= noise <= 100:
-        raise UsageError(f"a noise level of {noise:g} is out of range: choose 0 for none, 1 for a routine ECG")
+    if duration * fs > _MOST_SAMPLES:
+        raise UsageError(f"{duration:g} s at {fs:g} Hz are too many samples: choose at most {_MOST_SAMPLES / fs:.0f} s")
+    if not 0 <= noise <= 20:
+        raise UsageError(
+            f"a noise level of {noise:g} is out of range: choose 0 for none, 1 for a routine ECG, at most 20"
+        )
 
 
 def _twelve(leads: Signal) -> Signal:
-    """Complete I, II, V1..V6 to twelve leads; the limb leads follow from the rounded I and II."""
+    """Complete I, II, V1..V6, in whole uV, to twelve leads; so Einthoven's law holds in a file of whole uV, too."""
     out = np.empty((12, leads.shape[1]), np.float32)
+    leads = np.asarray(np.rint(1000 * leads) / 1000, np.float32)
     out[:2], out[6:] = leads[:2], leads[2:]
     np.matmul(DERIVED_FROM_I_II, out[:2], out=out[2:6])
     return out
 
 
-def _truth(heart: Heart, beats: Beats, waves: dict[str, Floats], p_waves: Floats, duration: float) -> Truth:
+def _truth(
+    heart: Heart, beats: Beats, waves: dict[str, Floats], p_waves: Floats, duration: float, limbs: Floats
+) -> Truth:
     person = heart.person
     inside = (waves["R"] >= 0) & (waves["R"] < duration)
     peaks = waves["R"][inside]
     bounds = {name: times[inside] for name, times in waves.items() if name != "R"}
     codes = beats.code[inside]
-    blocked = next((code for code in ("RBBB", "LBBB") if code in person.findings), "N")[0]
+    blocked = next((beat for code, beat in (("RBBB", "R"), ("LBBB", "L")) if code in person.labels), "N")
     escape = "E" in beats.code
     usual = codes == "E" if escape else (codes != "V") & (codes != "A")
-    axis = heart.ectopic.axis if escape and heart.ectopic else heart.usual.axis
-    if "SWAP" in person.findings:
-        axis = (180 - axis + 180) % 360 - 180  # as the record shows it
+    ventricles = heart.ectopic if escape and heart.ectopic else heart.usual
     shown = (p_waves[:, 1] > 0) & (p_waves[:, 0] < duration)
     truth = Truth(
         labels=person.labels,
@@ -97,10 +109,10 @@ def _truth(heart: Heart, beats: Beats, waves: dict[str, Floats], p_waves: Floats
         waves=bounds,
         p_waves=p_waves[shown],
         intervals={},
-        axis=axis,
+        axis=ventricles.axis(limbs),  # as the record shows it
         age=person.age,
     )
-    means = {name: _mean(truth.per_beat(name)[usual]) for name in ("P", "PR", "QRS", "QT")}
+    means = {name: _mean(truth.per_beat(name)[usual]) for name in ("P", "PR", "QRS", "ST", "QT")}
     return replace(truth, intervals={"RR": 1000 * _mean(np.diff(peaks)), **means})
 
 

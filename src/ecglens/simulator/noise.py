@@ -16,9 +16,15 @@ ELECTRODES[1, :3] = -1, 0, 1
 ELECTRODES[2:, :3] = -1 / 3
 ELECTRODES[2:, 3:] = np.eye(6)
 
-# Median level of each kind at one electrode in mV RMS, and its log-normal spread between recordings.
-_WANDER, _ELECTRODE, _MUSCLE, _MAINS, _WHITE = 0.016, 0.007, 0.004, 0.002, 0.002
+# Median level of each kind at one electrode in mV RMS and its log-normal spread between recordings, such that wander
+# and the noise at 32-48 Hz are spread as in PTB-XL.
+_WANDER, _CONTACT, _MUSCLE, _MAINS, _WHITE = 0.016, 0.007, 0.004, 0.002, 0.002
 _SPREAD = 0.65
+_SHIFTS = 0.025  # of an electrode, a second
+_SWELL = 1.4  # s over which noise waxes and wanes
+
+# Arms; left arm and leg; right arm and left leg.
+_SWAPS = np.array([[[-1, 0], [-1, 1]], [[0, 1], [1, 0]], [[1, -1], [0, -1]]], float)
 
 _PHASORS = np.exp(2j * np.pi * np.arange(256) / 256).astype(np.complex64)
 
@@ -28,34 +34,37 @@ def draw_noise(samples: int, fs: float, level: float, breathing: Breathing, rng:
 
     ``level`` 1 is a routine resting ECG; amplitudes are proportional to it.
     """
-    kind = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _ELECTRODE, _MUSCLE, _MAINS)
+    wander, contact, muscle, mains = level * rng.lognormal(0, _SPREAD, 4) * (_WANDER, _CONTACT, _MUSCLE, _MAINS)
     time = np.arange(samples) / fs
-    waves = np.stack([breathing.at(time - rng.uniform(0, 1)), _hum(time, fs, rng), _movement(time, rng)])
-    gains = np.zeros((9, 3))
-    gains[:, 0] = kind[0] * rng.uniform(0, 1, 9)
-    gains[:, 1] = kind[3] * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
-    if rng.random() < 0.25:  # an electrode is shifted
-        gains[rng.integers(9), 2] = level * rng.uniform(0.05, 0.3) * rng.choice([-1, 1])
-    noise = _random(samples, fs, kind, level * _WHITE, rng)
-    return np.asarray(ELECTRODES @ noise + (ELECTRODES @ gains.astype(np.float32)) @ waves)
+    shifts = rng.poisson(_SHIFTS * samples / fs)
+    waves = [breathing.at(time - rng.uniform(0, 1)), _hum(time, fs, rng), *(_shift(time, rng) for _ in range(shifts))]
+    gains = np.zeros((9, len(waves)))
+    gains[:, 0] = wander * rng.uniform(0, 1, 9)
+    gains[:, 1] = mains * np.sqrt(2) * rng.lognormal(0, 0.5, 9)
+    for k in range(shifts):
+        gains[rng.integers(9), 2 + k] = level * rng.uniform(0.05, 0.3) * rng.choice([-1, 1])
+    noise = _random(samples, fs, (wander, contact, muscle, level * _WHITE), rng)
+    return np.asarray(ELECTRODES @ noise + (ELECTRODES @ gains.astype(np.float32)) @ np.stack(waves))
 
 
-def _random(samples: int, fs: float, kind: Floats, white: float, rng: np.random.Generator) -> Singles:
-    """Gaussian noise at the nine electrodes, waxing and waning over seconds.
+def _random(samples: int, fs: float, levels: tuple[float, float, float, float], rng: np.random.Generator) -> Singles:
+    """Gaussian noise at the nine electrodes, waxing and waning over seconds, of four ``levels``.
 
-    It is drift below 1.5 Hz, of its own size at each electrode; the 1/f noise of the contact between skin and
+    They are drift below 1.5 Hz, of its own size at each electrode; the 1/f noise of the contact between skin and
     electrode up to some 15 Hz; muscle at 20-150 Hz, more of it at the limbs; and the amplifiers' white noise.
     """
     f = np.fft.rfftfreq(samples, 1 / fs)
     drift = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
     contact = np.where(f > 0.5, np.exp(-f / 15) / np.maximum(f, 0.5), 0)
     muscle = (f / 30) ** 2 / (1 + (f / 30) ** 2) * np.exp(-((f / 130) ** 2))
-    fast = kind[1] ** 2 * _unit(contact) + kind[2] ** 2 * _unit(muscle) + white**2 * _unit(np.sign(f))
+    shapes = (contact, muscle, np.sign(f))
+    fast = sum(level**2 * _unit(shape) for level, shape in zip(levels[1:], shapes, strict=True))
     place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
     amplitude = (place * np.sqrt(fast)).astype(np.float32)
     slow = int(np.searchsorted(f, 2))
-    amplitude[:, :slow] += rng.lognormal(0, 0.7, (9, 1)) * kind[0] * np.sqrt(_unit(drift)[:slow])
-    envelope = np.interp(np.linspace(0, 7, samples), np.arange(8), rng.lognormal(0, 0.4, 8))
+    amplitude[:, :slow] += rng.lognormal(0, 0.7, (9, 1)) * levels[0] * np.sqrt(_unit(drift)[:slow])
+    knots = max(round(samples / fs / _SWELL), 1) + 1
+    envelope = np.interp(np.linspace(0, knots - 1, samples), np.arange(knots), rng.lognormal(0, 0.4, knots))
     return _shaped(samples, amplitude, rng) * envelope.astype(np.float32)
 
 
@@ -86,16 +95,15 @@ def _hum(time: Floats, fs: float, rng: np.random.Generator) -> Singles:
     return wave
 
 
-def _movement(time: Floats, rng: np.random.Generator) -> Singles:
+def _shift(time: Floats, rng: np.random.Generator) -> Singles:
     """A sudden shift of size 1, from which the amplifier's high-pass lets the trace creep back over about a second."""
     since = np.maximum(time - rng.uniform(0, time[-1]), 0).astype(np.float32)
     return np.asarray(-np.expm1(-since / 0.05) * np.exp(-since / rng.uniform(0.3, 1.5)), np.float32)
 
 
-def swap_arms(leads: Singles) -> Singles:
-    """Return the leads I, II, V1..V6 (8, T) as with the arm electrodes interchanged: I upside down, III for II."""
-    one, two = leads[:2]
-    return np.concatenate([[-one, two - one], leads[2:]])
+def draw_swap(rng: np.random.Generator) -> Floats:
+    """Draw which limb electrodes are interchanged: the (2, 2) matrix from I and II to what is recorded as I and II."""
+    return np.asarray(_SWAPS[rng.choice(3, p=(0.6, 0.25, 0.15))])
 
 
 def lose_electrode(leads: Singles, fs: float, rng: np.random.Generator) -> None:

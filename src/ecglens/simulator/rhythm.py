@@ -4,7 +4,8 @@ Sinus rhythm: respiratory (0.15-0.4 Hz) and low-frequency (about 0.1 Hz) modulat
 ESC and NASPE, Circulation 93:1043, 1996), which shrinks with age and with rate (van den Berg et al., Front Physiol
 9:424, 2018). Atrial fibrillation: the AV node as a gate that is shut after each beat, opens gradually and is then
 bombarded at random (Poisson), so that intervals are independent of each other (Corino et al., IEEE Trans Biomed Eng
-58:3386, 2011). The other rhythms follow their definitions (Surawicz & Knilans, Chou's Electrocardiography, 6th ed.).
+58:3386, 2011). The other rhythms follow their definitions (Surawicz & Knilans, Chou's Electrocardiography, 6th ed.);
+how often each of their forms occurs is our choice.
 """
 
 from dataclasses import dataclass, replace
@@ -94,19 +95,21 @@ def draw_beats(
     duration: float,
     breathing: Breathing,
     rng: np.random.Generator,
+    qt: float = 0.38,
 ) -> Beats:
     """Draw the events from ``MARGIN`` s before to ``MARGIN`` s after a record of ``duration`` s.
 
-    ``rate`` as by ``draw_rate``, ``pr`` in seconds for beats that are conducted, ``age`` in years.
+    ``rate`` as by ``draw_rate``, ``pr`` in seconds for beats that are conducted, ``age`` in years. No beat comes sooner
+    than about ``qt`` seconds after another, but in supraventricular tachycardia and fibrillation.
     """
     if "PACE" in findings:
-        return _paced(rate, "AF" not in findings, duration, rng)
-    if "AF" in findings:
+        beats = _paced(rate, "AF" not in findings, duration, rng)
+    elif "AF" in findings:
         beats = _conducted(fibrillating_beats(rate, duration, rng))
     elif "AFLT" in findings:
-        return _flutter(duration, rng)
+        beats = _flutter(duration, rng)
     elif "SVTAC" in findings:
-        return _conducted(_regular(60 / rate, 0.004, duration, rng))
+        beats = _conducted(_regular(60 / rate, 0.004, duration, rng))
     else:
         longer = 1.15 * duration if "PAC" in findings else duration  # each early beat brings the rest forward
         sinus = sinus_beats(rate, age, longer, breathing, rng, 3.5 if "SARRH" in findings else 1.0)
@@ -114,8 +117,20 @@ def draw_beats(
             return _dropping(sinus, pr, rng)
         if "3AVB" in findings:
             return _dissociated(sinus, duration, rng)
-        beats = replace(_conducted(sinus), p=sinus - pr)
-    return _with_ectopy(beats, findings, rng)
+        delay = pr + 0.002 * breathing.at(sinus) + 0.002 * rng.standard_normal(sinus.size)
+        beats = _with_ectopy(replace(_conducted(sinus), p=sinus - delay), findings, duration, qt - 0.03, rng)
+        return _at_rate(beats, rate, duration)
+    return _with_ectopy(beats, findings, duration, qt - 0.03, rng)
+
+
+def _at_rate(beats: Beats, rate: float, duration: float) -> Beats:
+    """Stretch the intervals between beats so that those in the record average ``rate``, early beats and all."""
+    inside = beats.onset[(beats.onset >= 0) & (beats.onset < duration)]
+    if inside.size < 2:
+        return beats
+    factor = 60 / rate / float(np.diff(inside).mean())
+    onset = beats.onset * factor
+    return replace(beats, onset=onset, p=onset - (beats.onset - beats.p), lone_p=beats.lone_p * factor)
 
 
 def sinus_beats(
@@ -182,7 +197,7 @@ def _flutter(duration: float, rng: np.random.Generator) -> Beats:
 def _dropping(atria: Floats, pr: float, rng: np.random.Generator) -> Beats:
     """Second-degree block: Wenckebach periods of three to six P waves, or two P waves to one QRS.
 
-    ``atria`` are P waves. In a Wenckebach period PR grows by ever smaller steps (Wenckebach 1899).
+    ``atria`` are P waves. In a Wenckebach period PR grows by ever smaller steps.
     """
     if rng.random() < 0.25:
         delay, conducted = np.full(atria.size, pr), np.arange(atria.size) % 2 == 0
@@ -215,45 +230,62 @@ def _paced(rate: float, sinus: bool, duration: float, rng: np.random.Generator) 
     return replace(beats, lone_p=_regular(60 / rng.uniform(40, 0.9 * rate), 0.02, duration, rng))
 
 
-def _with_ectopy(beats: Beats, findings: frozenset[str], rng: np.random.Generator) -> Beats:
+def _with_ectopy(
+    beats: Beats, findings: frozenset[str], duration: float, refractory: float, rng: np.random.Generator
+) -> Beats:
+    """Add the early beats that ``findings`` ask for, each at least ``refractory`` s after the beat before it."""
     count = beats.onset.size
     if "PAC" in findings:
-        return _atrial_ectopy(beats, _scattered(count, rng), rng)
+        return _atrial_ectopy(beats, _scattered(beats, duration, rng), refractory, rng)
     for code, every in (("BIGU", 2), ("TRIGU", 3)):
         if code in findings:
-            return _ventricular_ectopy(beats, np.arange(2 + rng.integers(every), count - 1, every), rng)
-    return _ventricular_ectopy(beats, _scattered(count, rng), rng) if "PVC" in findings else beats
+            where = np.arange(2 + rng.integers(every), count - 1, every)
+            return _ventricular_ectopy(beats, where, refractory, rng)
+    if "PVC" in findings:
+        return _ventricular_ectopy(beats, _scattered(beats, duration, rng), refractory, rng)
+    return beats
 
 
-def _scattered(count: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Positions of ectopic beats, each with an ordinary beat on both sides, at least one well within the record."""
+def _scattered(beats: Beats, duration: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Positions of early beats, each with an ordinary beat on both sides, at least one well within the record."""
+    count = beats.onset.size
     wanted = 1 + rng.poisson(0.08 * count)
-    order = rng.permutation(np.arange(2, count - 2))
-    chosen = [round(count * rng.uniform(0.4, 0.6))]
-    for i in order.tolist():
+    middle = np.flatnonzero((beats.onset > 0.35 * duration) & (beats.onset < 0.85 * duration))
+    chosen = [int(rng.choice(middle if middle.size else np.arange(2, count - 2)))]
+    for i in rng.permutation(np.arange(2, count - 2)).tolist():
         if len(chosen) < wanted and all(abs(i - j) > 1 for j in chosen):
             chosen.append(i)
     return np.sort(np.array(chosen, np.intp))
 
 
-def _ventricular_ectopy(beats: Beats, where: npt.NDArray[np.intp], rng: np.random.Generator) -> Beats:
+def _ventricular_ectopy(
+    beats: Beats, where: npt.NDArray[np.intp], refractory: float, rng: np.random.Generator
+) -> Beats:
     """Beats at ``where`` come early from the ventricles; the sinus node goes on undisturbed: a full pause follows."""
     onset, code, p = beats.onset.copy(), beats.code.copy(), beats.p.copy()
     usual = beats.onset[where] - beats.onset[where - 1]
-    onset[where] = onset[where - 1] + usual * (rng.uniform(0.5, 0.75) + 0.02 * rng.standard_normal(where.size))
+    coupling = usual * (rng.uniform(0.5, 0.75) + 0.02 * rng.standard_normal(where.size))
+    onset[where] = onset[where - 1] + np.maximum(coupling, refractory)
     code[where], p[where] = "V", np.nan
+    # A beat that follows too soon, as in fibrillation, waits, and with it all later ones.
+    gap = onset[where + 1] - onset[where]
+    late = np.zeros(onset.size)
+    late[where + 1] = np.maximum(refractory + 0.05 - gap, 0)
+    late = np.cumsum(late)
     lost = beats.p[where]
-    return replace(beats, onset=onset, code=code, p=p, lone_p=lost[np.isfinite(lost)])
+    lone_p = np.sort(np.concatenate([beats.lone_p, lost[np.isfinite(lost)]]))
+    return replace(beats, onset=onset + late, code=code, p=p + late, lone_p=lone_p)
 
 
-def _atrial_ectopy(beats: Beats, where: npt.NDArray[np.intp], rng: np.random.Generator) -> Beats:
+def _atrial_ectopy(beats: Beats, where: npt.NDArray[np.intp], refractory: float, rng: np.random.Generator) -> Beats:
     """Beats at ``where`` come early from the atria and set the sinus node anew: what follows comes early, too."""
     code = beats.code.copy()
     code[where] = "A"
     usual = beats.onset[where] - beats.onset[where - 1]
-    early, pause = usual * (1 - rng.uniform(0.6, 0.85, where.size)), usual * rng.uniform(0.0, 0.2, where.size)
+    free = np.maximum(refractory, beats.onset[where] - beats.p[where] + 0.13)  # P after the QRS before
+    coupling = np.maximum(usual * rng.uniform(0.6, 0.85, where.size), free)
     shift = np.zeros(beats.onset.size)
-    shift[where] -= early
-    shift[where + 1] += pause
+    shift[where] = np.minimum(coupling - usual, 0)
+    shift[where + 1] = usual * rng.uniform(0.0, 0.2, where.size)
     moved = np.cumsum(shift)
     return replace(beats, onset=beats.onset + moved, code=code, p=beats.p + moved)
