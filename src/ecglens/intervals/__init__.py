@@ -5,7 +5,7 @@ where noise and fibrillatory waves cancel, and carried back to single beats by c
 signal, ``beats`` finds and aligns QRS complexes, ``waves`` bounds QRS and T, ``atrial`` P.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ WAVES: Final = ("rr", "p", "pr", "qrs", "qt", "st")
 
 MS: Final = 1000.0
 EARLY: Final = 0.8  # of most RR intervals: a beat that comes sooner may lie on the T wave of the one before
+COARSEST: Final = 80.0  # Hz; waves are bounded on the signal up to 40 Hz, and below this rate QRS comes out too long
 LONE_BEAT: Final = 5.0  # times the speed at rest that a QRS must reach when no second one has its shape
 
 
@@ -87,7 +88,18 @@ def measure(record: Record) -> Measurements:
     beats = align(trace, found)
     if beats.usual.sum() < 2 and trace.speed[found].max() < LONE_BEAT * speed_at_rest(trace.speed):
         return _nothing("no heart beat was found: no two peaks have one shape")
-    return _measure_beats(trace, beats)
+    measured = _measure_beats(trace, beats)
+    return measured if record.fs >= COARSEST else _without_waves(measured)
+
+
+def _without_waves(measured: Measurements) -> Measurements:
+    """Beats and rate alone, for records that are sampled too coarsely to bound waves."""
+    reasons = dict.fromkeys(
+        ("p", "pr", "qrs", "qt", "st"), f"sampled too coarsely: waves are measured from {COARSEST:g} Hz on"
+    )
+    gone = np.full(measured.rr.size, np.nan)
+    reasons = measured.reasons | reasons
+    return replace(measured, p=gone, pr=gone, qrs=gone, qt=gone, st=gone, reasons=reasons)
 
 
 def _measure_beats(trace: Trace, beats: Beats) -> Measurements:

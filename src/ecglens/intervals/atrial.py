@@ -31,9 +31,13 @@ from ecglens.intervals.waves import Repolarisation, tangent, wave_lag
 DIRECTION: Final = np.array([0.6, 1.0, 0.4, -0.8, 0.1, 0.7, 0.2, 0.4, 0.5, 0.5, 0.5, 0.5])
 WIDTH: Final = 5.5  # samples, standard deviation of the bump the P filter is matched to
 ON_T: Final = 12  # samples after the peak of T from which on a P wave may stand on it
+SHORTEST: Final = 11  # samples that a P wave lasts at least; a pacemaker's spike is shorter
+CLEAR_OF_T: Final = 0.7  # of the highest crest, on T, that one clear of T must reach to be preferred
 REACH: Final = 20  # samples from its peak within which a P wave begins and ends
 T_FOOT: Final = 8  # samples after the end of T up to which the filter answers to it
 T_FOOT_ALIKE: Final = 0.7  # cosine
+# A bump on the T wave must point as a sinus P wave does (cosine), above all at the rates of re-entry (RR in samples).
+ON_T_UPRIGHT, ON_T_UPRIGHT_FAST, FAST = 0.3, 0.5, 125
 FAR, NEAR = 92, 9  # samples from P peak to QRS onset: furthest (a PR of about 420 ms) and nearest
 SMALL: Final = 0.03  # mV, root sum of squares over leads
 TAIL: Final = 1.3  # a tangent cuts the tail of a wave: a raised cosine ends at 1.57, a Gaussian falls to 5 % at 1.45
@@ -48,13 +52,16 @@ ALIKE: Final = 0.7  # cosine between their directions
 CLEAR: Final = 4.0  # times the median size of what is around them
 BESIDE: Final = 30  # samples from their peak on
 CYCLE: Final = (100, 400, 0.06)  # samples, shortest and longest time between P waves, and how far one may be off
-UNCOUPLED: Final = (12.0, 0.3)  # PR varies by more samples than this while RR varies by less than this part of it
+# PR varies by more samples than the first while RR varies by less than this part of it, or while the growth of PR
+# correlates no more negatively with RR than the last.
+UNCOUPLED: Final = (8.0, 0.3, -0.7)
+FEWEST_STEPS: Final = 4  # from beat to beat, to judge that
 
-# Flutter comes 240 to 360 times a minute, without a pause.
-FLUTTER: Final = (42, 62)  # samples
+# Flutter comes 230 to 360 times a minute, without a pause.
+FLUTTER: Final = (42, 66)  # samples
 FLUTTER_SIZE: Final = 0.5  # of the wave before or after, at least
 FLUTTER_ALIKE: Final = 0.85  # cosine between their directions
-HALF_WAY: Final = 4  # samples off
+REPEATS: Final = {2: 0.5, 3: 0.65, 4: 0.6}  # how like itself, so many times a beat, the signal is in two leads
 
 ABSENT: Final = "no P waves: the PR interval does not exist"
 ALONE: Final = "P waves are not coupled to QRS complexes: the PR interval does not exist"
@@ -100,6 +107,16 @@ class _Search:
         direction = DIRECTION[list(self.trace.leads)]
         return np.asarray(direction / np.linalg.norm(direction))
 
+    @property
+    def on_t(self) -> Flags:
+        """Where in the window (window,) the T wave of the beat before mostly is or has just ended."""
+        return np.asarray(np.arange(-BEFORE, AFTER) < self.t.end + T_FOOT - median(self.rr))
+
+    @property
+    def upright_on_t(self) -> float:
+        """How much (cosine) a bump on T must point as a sinus P wave does."""
+        return ON_T_UPRIGHT_FAST if median(self.rr) < FAST else ON_T_UPRIGHT
+
     def after(self, time: float) -> Floats:
         """``bumps`` with NaN for what comes before ``time``, counted from the beat before."""
         start = np.nan_to_num(time, nan=40.0) - np.where(np.isnan(self.rr), median(self.rr), self.rr)
@@ -120,15 +137,16 @@ def find_p_waves(trace: Trace, rest: Floats, beats: Beats, on: float, rr: Floats
     found = _coupled(search, 0.4 * t.peak + 0.6 * t.end)  # the T wave before is mostly over
     if found is None and np.isfinite(t.peak):
         found = _coupled(search, t.peak + ON_T)
-    if found is not None and _flutters(search, found):
-        return _none(beats, FLUTTERING)
     if found is None:
         found = _followed(search, beats.at)
     if found is None:
         return _none(beats, ABSENT)
-    if _uncoupled(found.lag, rr[beats.usual]):
+    if _uncoupled(search, found.lag):
         return _none(beats, ALONE)
-    return _bounded(search, rest, beats, found, t.end - median(rr))
+    if _flutters(search, found):
+        return _none(beats, FLUTTERING)
+    p = _bounded(search, rest, beats, found, t.end - median(rr))
+    return p if median(p.end - p.onset) >= SHORTEST else _none(beats, ABSENT)
 
 
 def _none(beats: Beats, reason: str) -> PWaves:
@@ -151,13 +169,16 @@ def _coupled(search: _Search, free: float) -> _Found | None:
     score = 0.2 * np.sqrt(power) + 0.8 * (search.upright @ mean)
     score[count < max(2, 0.5 * count[onset - NEAR])] = -1.0
     # Where T ends, the filter answers as to a bump that points the other way.
-    foot = np.arange(-BEFORE, AFTER) < search.t.end + T_FOOT - median(search.rr)
-    foot &= -(search.t.direction @ mean) > T_FOOT_ALIKE * np.sqrt(power)
+    foot = -(search.t.direction @ mean) > T_FOOT_ALIKE * np.sqrt(power)
+    doubtful = search.on_t & (foot | (search.upright @ mean < search.upright_on_t * np.sqrt(power)))
     crest = _crests(score, 0.0)
     crest = crest[(crest >= onset - FAR) & (crest < onset - NEAR)]
-    crest = crest[(ratio[crest] > CONSISTENT) & (power[crest] > SMALL**2) & ~foot[crest]]
+    crest = crest[(ratio[crest] > CONSISTENT) & (power[crest] > SMALL**2) & ~doubtful[crest]]
     if not crest.size:
         return None
+    clear = crest[~search.on_t[crest]]
+    if clear.size and score[clear].max() > CLEAR_OF_T * score[crest].max():
+        crest = clear
     top = int(crest[np.argmax(score[crest])])
     direction = mean[:, top] / np.linalg.norm(mean[:, top])
     lag = np.where(usual, wave_lag(search.bumps, direction, top - 12, top + 13, 10), np.nan)
@@ -188,7 +209,9 @@ def _followed(search: _Search, at: Floats) -> _Found | None:
     if median(height[there]) < max(SMALL, CLEAR * median(around)) or not _regular(at[there] + crest[there]):
         return None
     top = int(np.median(crest[there]))
-    return _Found(top, direction, np.where(there, crest - top, np.nan)) if top >= search.onset - FAR else None
+    if top < search.onset - FAR or (search.on_t[top] and search.upright @ direction < search.upright_on_t):
+        return None
+    return _Found(top, direction, np.where(there, crest - top, np.nan))
 
 
 def _unit(vectors: Floats) -> Floats:
@@ -205,24 +228,40 @@ def _regular(times: Floats) -> bool:
     return bool(((np.abs(parts - np.rint(parts)) < off).mean(axis=1) >= 0.8).any()) if cycles.size else False
 
 
-def _uncoupled(lag: Floats, rr: Floats) -> bool:
-    """Whether PR varies while RR does not, so that the beats cannot come from these P waves."""
-    least, part = UNCOUPLED
-    return sd(lag) > least and sd(rr) < part * sd(lag)
+def _uncoupled(search: _Search, lag: Floats) -> bool:
+    """Whether PR varies, but RR does not, or not as in Wenckebach periods, in which it is short while PR grows."""
+    least, part, coupled = UNCOUPLED
+    if not sd(lag) > least:
+        return False
+    if sd(search.rr[search.usual]) < part * sd(lag):
+        return True
+    growth, rr = -np.diff(lag), search.rr[1:]  # the later the P wave, the shorter is PR
+    both = np.isfinite(growth) & np.isfinite(rr)
+    return both.sum() >= FEWEST_STEPS and bool(np.corrcoef(growth[both], rr[both])[0, 1] > coupled)
 
 
 def _flutters(search: _Search, found: _Found) -> bool:
-    """Whether a like wave comes one flutter cycle before or after, or half way between two beats."""
+    """Whether a like wave comes one flutter cycle before or after, or each beat holds several like waves."""
     shortest, longest = FLUTTER
     clear = np.nan_to_num(nanmean(search.after(search.t.end + T_FOOT)[search.usual]))
     away = _repeated(clear[:, : search.onset - NEAR], found)
     if ((away >= shortest) & (away <= longest)).any():
         return True
     rr = median(search.rr)
-    if not 2 * shortest <= rr <= 2 * longest:
-        return False
-    away = _repeated(np.nan_to_num(nanmean(search.bumps[search.usual])), found)
-    return bool((np.abs(away - rr / 2) <= HALF_WAY).any())
+    possible = [n for n in REPEATS if shortest <= rr / n <= longest]
+    return any(_likeness(search, round(rr), n) >= REPEATS[n] for n in possible)
+
+
+def _likeness(search: _Search, rr: int, count: int) -> float:
+    """Correlation of the mean cycle between beats with itself one ``count``-th later, in the lead second in this.
+
+    A single lead may be as like itself by chance; flutter waves show clearly in several, mostly II and V1.
+    """
+    start = max(search.onset - rr, 0)
+    cycle = np.nan_to_num(nanmean(search.bumps[search.usual]))[:, start : start + rr]
+    cycle = cycle - cycle.mean(axis=1, keepdims=True)
+    product = (cycle * np.roll(cycle, round(rr / count), axis=1)).sum(axis=1)
+    return float(np.sort(product / ((cycle**2).sum(axis=1) + 1e-9))[-2:][0])
 
 
 def _repeated(mean: Floats, found: _Found) -> Ints:
