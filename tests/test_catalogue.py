@@ -24,6 +24,11 @@ def test_entries_are_found_by_name(things: Catalogue[Thing]) -> None:
     assert things.find("big") == Thing(9.0)
 
 
+def test_an_entry_is_described_by_the_first_line_of_its_file(things: Catalogue[Thing], tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text("# Neither small nor big.\nsize = 3.0")
+    assert things.about("odd") == "Neither small nor big."
+
+
 def test_a_file_elsewhere_is_found_by_its_path(
     things: Catalogue[Thing], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 import ecglens
+from ecglens.cli import main
 from ecglens.datasets import open_dataset
 from ecglens.labels import KEYS
+from ecglens.paper import layouts, styles
 
 
 def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -101,9 +103,7 @@ def test_simulated_records_are_told_by_their_seed(tmp_path: Path) -> None:
 def test_many_simulated_records_are_one_line_and_a_dataset(tmp_path: Path) -> None:
     done = run("simulate", "--label", "none", "--n", 3, "--fs", 100, "--noise", 0, "-o", tmp_path / "ecgs")
     assert done.returncode == 0
-    assert done.stdout.splitlines() == [
-        f"3 ECGs in {tmp_path}/ecgs; next: ecglens train signal --data {tmp_path}/ecgs --out RUN"
-    ]
+    assert done.stdout.splitlines() == [f"3 ECGs in {tmp_path}/ecgs, listed in {tmp_path}/ecgs/ecglens.csv"]
     dataset = open_dataset(tmp_path / "ecgs")
     assert len(dataset) == 3
     assert dataset.read(2).fs == 100
@@ -133,6 +133,95 @@ def test_a_page_is_true_to_scale(folder: Path, tmp_path: Path) -> None:
     )
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.info["dpi"][0] == pytest.approx(254, abs=0.1)
+
+
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+def test_a_page_is_lines_in_mm(folder: Path, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"page.{ending}"
+    done = run("render", folder / "sim00000.hea", "--layout", "3x4", "--rhythm", "V1", "-o", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}\n", "")
+    assert path.read_bytes().startswith(b"%PDF-1.4" if ending == "pdf" else b"<svg")
+    if ending == "svg":
+        assert 'width="280mm" height="130mm"' in path.read_text()
+
+
+def test_a_worn_page_and_its_truth_follow_from_the_seed(folder: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 7), ("again", 7), ("other", 8)):
+        arguments = ("--style", "random", "--notes", "invented", "--wear", 0.5, "--seed", seed, "--px-per-mm", 3)
+        done = run("render", folder / "sim00000.hea", *arguments, "--truth", "-o", tmp_path / name / "page.png")
+        assert done.returncode == 0
+    names = {"page.png", "page.json", "page.mask.png"}
+    assert {path.name for path in (tmp_path / "one").iterdir()} == names
+    one, again, other = (
+        {name: (tmp_path / run / name).read_bytes() for name in names} for run in ("one", "again", "other")
+    )
+    assert one == again
+    assert all(one[name] != other[name] for name in names)
+    said = json.loads(one["page.json"])
+    assert (said["schema"], len(said["traces"])) == ("ecglens-page/1", 13)
+
+
+def test_folders_are_drawn_with_a_contact_sheet_and_what_cannot_be_read_is_said(tmp_path: Path) -> None:
+    ecgs, pages = tmp_path / "ecgs", tmp_path / "pages"
+    assert run("simulate", "--n", 3, "--fs", 100, "-o", ecgs).returncode == 0
+    (ecgs / "broken.hea").write_text("this is no header")
+    arguments = ("--format", "jpg", "--px-per-mm", 2, "--workers", 2, "--contact-sheet", tmp_path / "sheet.png")
+    done = run("render", ecgs, "-o", pages, *arguments)
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == [f"3 pages in {pages}", str(tmp_path / "sheet.png")]
+    assert "broken.hea" in done.stderr
+    assert {path.name for path in pages.iterdir()} == {f"sim0000{i}.jpg" for i in range(3)}
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.size[0] > 3 * 480
+
+
+def test_layouts_and_styles_are_listed() -> None:
+    lines = run("render", "--list").stdout.splitlines()
+    assert [line for line in lines if not line.startswith("  ")] == ["layouts:", "styles:"]
+    names = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert names == [*layouts(), *styles()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--layout", "4x3"], "unknown layout '4x3': choose"),
+        (["--style", "mauve"], "unknown style 'mauve': choose"),
+        (["--rhythm", "V9"], "'V9' is no lead; choose"),
+        (["--gain", "large"], "--gain large is no gain: give"),
+        (["--speed", "0"], "0 mm/s and 10 mm/mV are no ECG's: give"),
+        (["--wear", "2"], "worn to grade 2: give"),
+        (["--rotation", "nan"], "turned by nan degrees: give"),
+        (["--px-per-mm", "0"], "0 pixels per mm: give"),
+        (["--start", "-1"], "start at -1 s of 10 s: choose"),
+        (["--start", "99"], "is over after 10 s: choose"),
+        (["--wear", "0.5", "-o", "page.svg"], "neither worn nor turned: choose"),
+        (["-o", "page.xyz"], "cannot write page.xyz: unknown file extension: .xyz; choose"),
+        (["--format", "gif", "-o", "pages"], "'gif': choose png"),
+        (["ECG", "-o", "page.png"], "page.png is one file for 2 records: give"),
+        (["--contact-sheet", "sheet"], "cannot be called sheet: give"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_sentence(
+    arguments: list[str],
+    says: str,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ecg = str(folder / "sim00000.hea")
+    words = ["ecglens", "render", ecg, "-o", "page.png", *(ecg if word == "ECG" else word for word in arguments)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as done:
+        main()
+    out, error = capsys.readouterr()
+    assert done.value.code == (3 if "99" in arguments else 2)
+    assert says in error
+    assert len(error.splitlines()) == 1
+    assert out == ""
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

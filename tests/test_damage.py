@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ecglens.errors import UsageError
 from ecglens.paper.damage import EFFECTS, WAYS, wear
+from ecglens.paper.damage.canvas import blend
 from ecglens.paper.drawing import render
 from ecglens.paper.page import Box, Page, Pixels, Points, Trace
 from ecglens.simulator import simulate
@@ -238,3 +239,15 @@ def test_a_grade_outside_0_to_1_is_refused(ecg: Page, grade: float) -> None:
 def test_an_unknown_effect_is_refused(ecg: Page) -> None:
     with pytest.raises(UsageError, match="'rain' is no effect of wear: choose from fading, "):
         wear(ecg, 0.5, np.random.default_rng(0), without={"rain"})
+
+
+@pytest.mark.parametrize(("glaze", "expected"), [(True, (100, 50, 0)), (False, (200, 100, 0))])
+def test_colour_is_laid_as_densely_as_its_cover_says(glaze: bool, expected: tuple[int, int, int]) -> None:
+    cover = np.array([[0, 255]], np.uint8)
+    pixels = np.full((4, 4, 3), 128, np.uint8)
+    blend(pixels, cover, (1, 2), (200, 100, 0), glaze)
+    np.testing.assert_allclose(pixels[2, 2], expected, atol=1)
+    pixels[2, 2] = 128
+    assert (pixels == 128).all()
+    blend(pixels, cover, (-5, 9), (0, 0, 0), glaze)  # off the picture
+    assert (pixels == 128).all()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ecglens.errors import ConfigError, UsageError
 from ecglens.leads import INDEX, LEADS
-from ecglens.paper import Notes, Page, Trace, layouts, random_page, render
+from ecglens.paper import Notes, Page, Sheet, Trace, compose, drawing, layouts, random_page, render
 from ecglens.paper.layout import PAPER_LAYOUTS, load_layout
 from ecglens.paper.style import Style, load_style, styles
 from ecglens.record import Record
@@ -247,12 +247,60 @@ def test_a_small_training_page_is_the_large_one_squashed() -> None:
             np.testing.assert_allclose(a.points, (b.points + 0.5) / 5 - 0.5, atol=0.01)
 
 
+def test_a_worn_training_page_is_the_whole_sheet_worn() -> None:
+    """Where no effect happens, the sheet is upright and squashed to the square; traces lie where its mm say."""
+    for seed in range(12):
+        page = random_page(record(), np.random.default_rng(seed), size=240, layouts=layouts(), wear=1e-9)
+        assert page.pixels.shape == (240, 240, 3)
+        assert page.nodes is not None
+        across, down = (np.diff(page.nodes, axis=axis) for axis in (1, 0))
+        np.testing.assert_allclose(page.nodes[0, 0], -0.5, atol=1e-3)
+        np.testing.assert_allclose(across[..., 1], 0, atol=1e-3)
+        np.testing.assert_allclose(across[..., 0], across[0, 0, 0], rtol=1e-3)
+        assert page.nodes[-1, -1].max() <= 239.5 + 1e-3
+        assert page.nodes[-1, -1].min() > 239.5 - max(across[0, 0, 0], down[0, 0, 1])
+        points = np.concatenate([trace.points for trace in page.traces])
+        assert ((points > -0.5) & (points < 239.5)).all(1).mean() > 0.98
+
+
+def test_worn_training_pages_vary_in_speed_and_gain_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def noted(*arguments: object, **keys: object) -> Sheet:
+        seen.append((keys["speed"], keys["gain"]))
+        return compose(*arguments, **keys)
+
+    monkeypatch.setattr(drawing, "compose", noted)
+    for wear in (0.0, 0.5):
+        for seed in range(60):
+            random_page(record(), np.random.default_rng(seed), size=64, wear=wear)
+    assert set(seen[:60]) == {(25.0, (10.0, 10.0))}
+    assert {speed for speed, _ in seen[60:]} == {25.0, 50.0}
+    assert {gain for _, gain in seen[60:]} == {(10.0, 10.0), (5.0, 5.0), (20.0, 20.0), (10.0, 5.0)}
+
+
+def test_the_same_seed_gives_the_same_worn_page_and_one_of_no_such_grade_is_refused() -> None:
+    one, again, other = (random_page(record(), np.random.default_rng(seed), wear=0.5) for seed in (3, 3, 4))
+    assert (one.pixels == again.pixels).all()
+    assert (one.pixels != other.pixels).any()
+    with pytest.raises(UsageError, match="grade 3"):
+        random_page(record(), np.random.default_rng(0), wear=3.0)
+
+
+def test_a_footer_tells_the_gains_of_limb_and_chest_leads_apart() -> None:
+    texts = [text.text for text in compose(record(), "3x4", "pagewriter", gain=(10.0, 5.0)).texts()]
+    assert any("Limb: 10 mm/mV" in text and "Chest: 5 mm/mV" in text for text in texts)
+    assert any("10/5 mm/mV" in text.text for text in compose(record(), "3x4", gain=(10.0, 5.0)).texts())
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"start": 10.0}, "cannot start at 10 s of 10 s"),
         ({"start": -1.0}, "cannot start at -1 s"),
         ({"px_per_mm": 0.0}, "0 pixels per mm"),
+        ({"px_per_mm": 50.0, "speed": 200.0, "rotation": 45.0}, "pixels is too large: give fewer pixels per mm"),
+        ({"rotation": float("nan")}, "nan degrees"),
         ({"speed": 0.0}, "0 mm/s"),
         ({"gain": -10.0}, "-10 mm/mV"),
         ({"layout": "5x5"}, "unknown layout '5x5'"),
@@ -317,11 +365,11 @@ def test_boxes_hold_their_traces_and_names() -> None:
     assert empty.min() == 255
 
 
-def test_nodes_lie_every_ten_mm_of_the_sheet() -> None:
+def test_nodes_lie_every_five_mm_of_the_sheet() -> None:
     page = render(record(), "3x4", px_per_mm=4.0)
     assert page.nodes is not None
-    assert page.nodes.shape == (11, 29, 2)
-    np.testing.assert_allclose(page.nodes[3, 7], (4 * 70 - 0.5, 4 * 30 - 0.5))
+    assert page.nodes.shape == (22, 57, 2)
+    np.testing.assert_allclose(page.nodes[6, 14], (4 * 70 - 0.5, 4 * 30 - 0.5))
 
 
 def test_notes_are_printed_above_everything_and_take_their_own_room() -> None:

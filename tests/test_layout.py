@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -5,7 +6,7 @@ import pytest
 
 from ecglens.errors import ConfigError, UsageError
 from ecglens.leads import LEADS
-from ecglens.paper.layout import PAPER_LAYOUTS, layouts, load_layout
+from ecglens.paper.layout import LAYOUTS, PAPER_LAYOUTS, layouts, load_layout
 
 GRID = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]]
 
@@ -93,6 +94,7 @@ def test_a_file_may_describe_a_layout(tmp_path: Path) -> None:
         ({"rows": [["I", "-V1", "V1", "V4"], *GRID[1:]]}, r"rows: '-V1' is no lead"),
         ({"time": "later"}, r"time: 'later' is none of consecutive, same"),
         ({"seconds": 0}, r"seconds: 0 is no size"),
+        ({"seconds": 1e9}, r"seconds: 1e\+09 is no size"),
         ({"row_height": -20.0}, r"row_height: -20 is no size"),
         ({"colums": 4}, r"unknown key 'colums'"),
         ({"rows": None}, r"'rows' is required"),
@@ -106,3 +108,17 @@ def test_a_wrong_layout_is_refused_with_the_key(tmp_path: Path, keys: dict[str, 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"unknown layout '4x3': choose .*3x4\+1.*6x2"):
         load_layout("4x3")
+
+
+def test_every_layout_says_what_it_is() -> None:
+    about = [LAYOUTS.about(name) for name in layouts()]
+    assert all(text.endswith(".") and len(text) > 15 for text in about)
+    assert len(set(about)) == len(about)
+
+
+def test_the_layout_in_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "own.toml"
+    path.write_text(example)
+    assert load_layout(path).rhythm == ("V1", "II", "V5")

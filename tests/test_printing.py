@@ -6,7 +6,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from ecglens.errors import FileError, UsageError
+from ecglens.errors import FileError, FormatError, SignalError, UsageError
 from ecglens.io import wfdb
 from ecglens.paper import Page
 from ecglens.printing import Plan, contact_sheet, find_records, print_all, print_one, write_page
@@ -73,6 +73,21 @@ def test_truth_lies_beside_the_page(folder: Path, tmp_path: Path) -> None:
     assert set(np.unique(mask)) == set(range(13))
 
 
+def test_a_worn_page_says_the_scale_at_which_it_was_drawn(folder: Path, tmp_path: Path) -> None:
+    print_one(folder / "r0.hea", tmp_path / "page.pdf", Plan(layout="3x4", px_per_mm=4.0, wear=1.0))
+    document = pypdfium2.PdfDocument(tmp_path / "page.pdf")
+    assert np.array(document[0].get_size()) / 72 * 25.4 == pytest.approx((280, 105), abs=0.2)
+    document.close()
+
+
+def test_a_record_over_before_the_page_begins_is_passed_by(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(SignalError, match="is over after 10 s: choose an earlier start"):
+        print_one(folder / "r0.hea", tmp_path / "page.png", Plan(start=10.0))
+    (page,) = print_all([folder / "r0.hea"], tmp_path, "png", Plan(start=10.0))
+    assert page.refused
+    assert page.thumbnail is None
+
+
 def test_measured_notes_are_of_the_record(folder: Path, tmp_path: Path) -> None:
     plain, measured = (
         print_one(folder / "r2.hea", tmp_path / f"{notes}.png", Plan(notes=notes)) for notes in ("none", "measured")
@@ -83,9 +98,9 @@ def test_measured_notes_are_of_the_record(folder: Path, tmp_path: Path) -> None:
 def test_a_contact_sheet_shows_its_pages_side_by_side() -> None:
     thumbnails = [np.full((100, 300, 3), level, np.uint8) for level in (10, 20, 30, 40, 50)]
     board = contact_sheet(thumbnails).pixels
-    assert board.shape == (720, 1920, 3)
-    assert [int(board[50, x, 0]) for x in (50, 530, 1010, 1490)] == [10, 20, 30, 40]
-    assert board[410, 50, 0] == 50
+    assert board.shape == (212, 1944, 3)
+    assert [int(board[50, x, 0]) for x in (50, 536, 1022, 1508)] == [10, 20, 30, 40]
+    assert board[150, 50, 0] == 50
 
 
 @pytest.mark.parametrize(
@@ -115,5 +130,5 @@ def test_records_that_cannot_be_found_are_refused(folder: Path, tmp_path: Path) 
         list(print_all([folder / "r0.hea"], tmp_path, "gif", Plan()))
     page = tmp_path / "page.png"
     write_page(Page(np.zeros((9, 9, 3), np.uint8)), page)
-    with pytest.raises(UsageError, match="picture already"):
+    with pytest.raises(FormatError, match="picture already"):
         print_one(page, tmp_path / "other.png", Plan())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecglens.errors import ConfigError, UsageError
-from ecglens.paper.style import Colour, Style, load_style, mix, random_style, styles
+from ecglens.paper.style import STYLES, Colour, Style, load_style, mix, random_style, styles
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -75,8 +75,9 @@ def test_mixing_goes_from_one_colour_to_the_other() -> None:
         ("reach = -3", r"reach: -3 is no place"),
         ("label_shift = 1000", r"label_shift: 1000 is no place"),
         ("sheet = [297, -1]", r"sheet: \[297.0, -1.0\] is no size"),
-        ("footer = '{rate} /min'", r"footer: '{rate} /min' has more braces than"),
-        ("header = 'ECG {'", r"header: 'ECG {' has more braces than"),
+        ("footer = '{rate} /min'", r"footer: '{rate} /min' has braces around other words than speed"),
+        ("footer = '{gain.real}'", r"footer: '{gain.real}' has braces around other words than speed"),
+        ("header = 'ECG {'", r"header: 'ECG {' has braces around other words than speed"),
         ("colour = [0, 0, 0]", r"unknown key 'colour'"),
     ],
 )
@@ -90,3 +91,9 @@ def test_a_wrong_style_is_refused_with_the_key(tmp_path: Path, text: str, said: 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"unknown style 'mauve': choose .*blue.*red"):
         load_style("mauve")
+
+
+def test_every_style_says_what_it_is() -> None:
+    about = [STYLES.about(name) for name in styles()]
+    assert all(text.endswith(".") and len(text) > 15 for text in about)
+    assert len(set(about)) == len(about)

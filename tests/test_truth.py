@@ -69,7 +69,7 @@ def test_the_json_takes_every_trace_back_to_the_record_to_half_a_pixel(layout: s
     assert errors(described(compose(ecg, layout, "red")), ecg).max() < 0.5 / 4
 
 
-@pytest.mark.parametrize("style", [name for name in styles() if name not in ("roll", "roll-blue", "microcard")])
+@pytest.mark.parametrize("style", styles())
 def test_so_does_every_style(style: str) -> None:
     ecg = record()
     sheet = compose(ecg, "3x4+1-cabrera", style, speed=50.0, gain=(10.0, 5.0))
@@ -79,8 +79,8 @@ def test_so_does_every_style(style: str) -> None:
 @pytest.mark.parametrize("grade", [0.3, 0.6, 1.0])
 def test_so_does_every_grade_of_wear(grade: float) -> None:
     ecg = record()
-    for seed in range(4):
-        assert np.percentile(errors(described(compose(ecg), grade, seed), ecg), 99.5) < 0.5 / 4
+    for seed in range(6):
+        assert errors(described(compose(ecg), grade, seed), ecg).max() < 0.5 / 4
 
 
 def test_the_mask_follows_the_traces_and_says_whose_they_are() -> None:

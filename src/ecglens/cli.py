@@ -15,8 +15,9 @@ from ecglens.errors import EcgLensError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from ecglens.diagnosis import Diagnosis
+    from ecglens.paper.page import Pixels
     from ecglens.paper.sheet import Gain
-    from ecglens.printing import Plan, Printed
+    from ecglens.printing import Printed
 
 NOTICE = "Not a medical device: a person trained to read ECGs must confirm every answer."
 
@@ -24,6 +25,7 @@ app = typer.Typer(
     help=f"Read 12-lead ECGs from pictures and signals. {NOTICE}", add_completion=False, no_args_is_help=True
 )
 
+MOST_THUMBNAILS = 48  # on a contact sheet, and in memory
 UNREAD = 3  # exit code when some of the ECGs could not be read
 
 
@@ -159,6 +161,18 @@ def _show(answers: "list[Diagnosis]") -> None:
         console.print(NOTICE, style="dim")
 
 
+def _list_looks(wanted: bool) -> None:
+    if wanted:
+        from ecglens.paper.layout import LAYOUTS
+        from ecglens.paper.style import STYLES
+
+        for kind, catalogue in (("layouts", LAYOUTS), ("styles", STYLES)):
+            typer.echo(f"{kind}:")
+            for name in catalogue.names():
+                typer.echo(f"  {name:16}{catalogue.about(name)}")
+        raise typer.Exit
+
+
 @app.command()
 def render(
     records: Annotated[
@@ -187,57 +201,64 @@ def render(
         bool, typer.Option("--truth", help="Also write where every trace is: a JSON file and a mask.")
     ] = False,
     form: Annotated[str, typer.Option("--format", help="Of several pages: png, jpg, pdf or svg.")] = "png",
-    contact_sheet: Annotated[Path | None, typer.Option(help="Also write the first pages side by side.")] = None,
+    contact_sheet: Annotated[Path | None, typer.Option(help="Also write the first 48 pages side by side.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes to draw several pages with.")] = 1,
+    _: Annotated[
+        bool, typer.Option("--list", callback=_list_looks, is_eager=True, help="List layouts and styles, and end.")
+    ] = False,
 ) -> None:
     """Draw digital ECGs as pages, true to scale. Exit code 3 when some could not be read."""
     from ecglens import printing
 
     plan = printing.Plan(
-        layout,
-        tuple(rhythm or ()),
-        style,
-        start,
-        speed,
-        _gain(gain),
-        notes.value,
-        wear,
-        rotation,
-        px_per_mm,
-        seed,
-        truth,
+        layout=layout,
+        rhythm=tuple(rhythm or ()),
+        style=style,
+        start=start,
+        speed=speed,
+        gain=_gain(gain),
+        notes=notes.value,
+        wear=wear,
+        rotation=rotation,
+        px_per_mm=px_per_mm,
+        seed=seed,
+        truth=truth,
     )
+    if contact_sheet and contact_sheet.suffix not in (".png", ".jpg", ".pdf"):
+        raise UsageError(f"a contact sheet cannot be called {contact_sheet}: give a name ending in .png, .jpg or .pdf")
     sources = printing.find_records(records)
     if len(sources) == 1 and not records[0].is_dir() and output.suffix:
-        printed = [printing.print_one(sources[0], output, plan)]
-        typer.echo(str(output))
+        pages = iter([printing.print_one(sources[0], output, plan)])
+    elif output.suffix and not output.is_dir():
+        raise UsageError(f"{output} is one file for {len(sources)} records: give a folder's name, without an ending")
     else:
-        printed = _print_all(sources, output, form, plan, workers)
-    thumbnails = [page.thumbnail for page in printed if page.thumbnail is not None]
+        pages = printing.print_all(sources, output, form, plan, workers)
+    thumbnails, refused = _watch(pages, len(sources))
+    typer.echo(str(output) if output.is_file() else f"{len(sources) - refused} pages in {output}")
     if contact_sheet and thumbnails:
         printing.write_page(printing.contact_sheet(thumbnails), contact_sheet)
         typer.echo(str(contact_sheet))
-    if len(thumbnails) < len(printed):
+    if refused:
         raise typer.Exit(UNREAD)
 
 
-def _print_all(sources: list[Path], folder: Path, form: str, plan: "Plan", workers: int) -> "list[Printed]":
+def _watch(pages: "Iterator[Printed]", count: int) -> "tuple[list[Pixels], int]":
+    """Show how pages come, and why some do not; return the first ones small, and how many did not come."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from ecglens.printing import print_all
-
-    printed = []
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("drawing", total=len(sources))
-        for page in print_all(sources, folder, form, plan, workers):
+    thumbnails: list[Pixels] = []
+    refused, console = 0, Console(stderr=True)
+    with Progress(console=console, disable=count == 1) as bar:
+        task = bar.add_task("drawing", total=count)
+        for page in pages:
             bar.advance(task)
-            printed.append(page)
-    refused = [page for page in printed if page.refused]
-    for page in refused:
-        typer.echo(f"{page.path.stem}: {page.refused}", err=True)
-    typer.echo(f"{len(printed) - len(refused)} pages in {folder}")
-    return printed
+            if page.thumbnail is None:
+                refused += 1
+                console.print(page.refused, markup=False, highlight=False, soft_wrap=True)
+            elif len(thumbnails) < MOST_THUMBNAILS:
+                thumbnails.append(page.thumbnail)
+    return thumbnails, refused
 
 
 def _gain(text: str) -> "Gain":
@@ -279,6 +300,7 @@ def simulate(
     from rich.progress import Progress
 
     from ecglens.datasets.simulated import Plan, write_simulated
+    from ecglens.datasets.table import TABLE
 
     plan = Plan(_findings(label), seed, duration, fs, noise)
     with Progress(console=Console(stderr=True), disable=n == 1) as bar:
@@ -287,7 +309,7 @@ def simulate(
     if n == 1:
         typer.echo(str(headers[0]))
     else:
-        typer.echo(f"{n} ECGs in {output}; next: ecglens train signal --data {output} --out RUN")
+        typer.echo(f"{n} ECGs in {output}, listed in {output / TABLE}")
 
 
 def _findings(names: list[str] | None) -> frozenset[str] | None:

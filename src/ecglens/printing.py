@@ -6,13 +6,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from zlib import crc32
 
 import cv2
 import numpy as np
 
-from ecglens.errors import UnreadableError, UsageError
+from ecglens.errors import FormatError, SignalError, UnreadableError, UsageError
 from ecglens.intervals import measure
 from ecglens.io import read
 from ecglens.paper import truth, vector
@@ -29,7 +29,7 @@ FORMATS: Final = ("png", "jpg", "pdf", "svg")
 
 _THUMBNAIL: Final = (480, 360)  # width, height in pixels, of a page on a contact sheet
 _ACROSS: Final = 4
-_MOST: Final = 48  # pages on a contact sheet
+_GAP: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,14 @@ class Printed(NamedTuple):
 def print_one(source: Path, target: Path, plan: Plan) -> Printed:
     """Print the record at ``source`` to ``target``, whose ending says what kind of file it becomes.
 
-    Raises UsageError for a plan or target that cannot be, UnreadableError where the record cannot be read.
+    A worn page says the scale at which it was drawn. Raises UsageError for a plan or target that cannot be,
+    UnreadableError where the record cannot be read or is over before the page begins.
     """
     record = read(source)
     if isinstance(record, Page):
-        raise UsageError(f"{source} is a picture already: give a digital ECG")
+        raise FormatError(f"{source} is a picture already: give a digital ECG")
+    if plan.start >= record.duration:
+        raise SignalError(f"{source} is over after {record.duration:g} s: choose an earlier start")
     rng = np.random.default_rng([plan.seed, crc32(source.stem.encode())])
     sheet = _compose(record, plan, rng)
     flat = plan.wear == 0 and plan.rotation == 0
@@ -79,7 +82,7 @@ def print_one(source: Path, target: Path, plan: Plan) -> Printed:
     if flat and target.suffix in (".svg", ".pdf"):
         _write(target, vector.svg(sheet).encode() if target.suffix == ".svg" else vector.pdf(sheet))
     else:
-        write_page(page, target)
+        write_page(replace(page, px_per_mm=plan.px_per_mm), target)
     if plan.truth:
         _write(target.with_suffix(".json"), json.dumps(truth.describe(page, sheet)).encode())
         write_page(Page(np.repeat(truth.mask(page)[..., None], 3, axis=2)), target.with_suffix(".mask.png"))
@@ -116,26 +119,29 @@ def find_records(inputs: Iterable[Path]) -> list[Path]:
 
 
 def write_page(page: Page, path: Path) -> None:
-    """Write the pixels at their true scale. Raises UsageError where they cannot be written."""
+    """Write the pixels, at their true scale where it is known. Raises UsageError where they cannot be written."""
     from PIL import Image
 
-    dpi = 25.4 * (page.px_per_mm or 72 / 25.4)
+    dpi = 25.4 * (page.px_per_mm or 0)
+    scale: dict[str, Any] = {"dpi": (dpi, dpi), "resolution": dpi} if dpi else {}  # PDF reads the second
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(page.pixels).save(path, dpi=(dpi, dpi), resolution=dpi)  # resolution: the same for PDF
+        Image.fromarray(page.pixels).save(path, **scale)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot write {path}: {error}; choose another name") from error
 
 
 def contact_sheet(thumbnails: Sequence[Pixels]) -> Page:
-    """Return small pages, the first 48, side by side."""
-    width, height = _THUMBNAIL
-    shown = thumbnails[:_MOST]
-    board = np.full((-(-len(shown) // _ACROSS) * height, _ACROSS * width, 3), 128, np.uint8)
-    for i, small in enumerate(shown):
-        y, x = i // _ACROSS * height, i % _ACROSS * width
-        board[y : y + small.shape[0], x : x + small.shape[1]] = small
-    return Page(board)
+    """Return small pages, four in a row that is as high as the highest of them."""
+    rows = []
+    for i in range(0, len(thumbnails), _ACROSS):
+        shown = thumbnails[i : i + _ACROSS]
+        row = np.full((max(len(small) for small in shown) + _GAP, _ACROSS * (_THUMBNAIL[0] + _GAP), 3), 128, np.uint8)
+        for k, small in enumerate(shown):
+            x = k * (_THUMBNAIL[0] + _GAP)
+            row[: small.shape[0], x : x + small.shape[1]] = small
+        rows.append(row)
+    return Page(np.concatenate(rows))
 
 
 def _compose(record: Record, plan: Plan, rng: np.random.Generator) -> Sheet:

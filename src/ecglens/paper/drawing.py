@@ -6,8 +6,9 @@ pixel, and a page costs little more than its own pixels.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -18,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import UsageError
+from ecglens.paper import damage
 from ecglens.paper.furniture import Notes, random_notes
 from ecglens.paper.layout import PAPER_LAYOUTS, Layout, load_layout
 from ecglens.paper.lettering import Strokes, join, pieces
 from ecglens.paper.page import Page, Pixels, Points, transform
 from ecglens.paper.sheet import RULE_WIDTH, Area, Gain, Sheet, compose
-from ecglens.paper.style import Colour, Style, random_style
+from ecglens.paper.style import Colour, Style, pick, random_style
 from ecglens.record import Record
 
 Matrix = npt.NDArray[np.float64]
@@ -36,6 +38,9 @@ _SHIFT: Final = 4  # fractional bits of the coordinates OpenCV draws with
 _FAR: Final = 1e6  # canvas pixels; further off than any page, and safe in OpenCV's fixed point
 _KEPT: Final = 4 * 10**6  # pixels of a grid that may be kept in memory
 _PERIOD: Final = 5  # mm, after which the grid repeats itself
+_LARGEST: Final = 3 * 10**8  # pixels of a page
+_GAINS: Final = ((10.0, 10.0), (5.0, 5.0), (20.0, 20.0), (10.0, 5.0))  # mm/mV of limb and chest leads
+_GAIN_SHARES: Final = (0.84, 0.05, 0.05, 0.06)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,15 @@ def render(
 
 
 def draw(sheet: Sheet, px_per_mm: float = 8.0, rotation: float = 0.0) -> Page:
-    """Draw a whole sheet, as ``render`` does. Raises UsageError for a scale that does not exist."""
+    """Draw a whole sheet, as ``render`` does. Raises UsageError for a scale or an angle that does not exist."""
     if not 1 <= px_per_mm <= 50:
         raise UsageError(f"a page cannot be drawn at {px_per_mm:g} pixels per mm: give 1 to 50")
+    if not abs(rotation) <= 360:
+        raise UsageError(f"a page cannot be turned by {rotation:g} degrees: give -360 to 360")
     width, height = _turned(sheet.size, rotation)
     size = (round(width * px_per_mm), round(height * px_per_mm))
+    if size[0] * size[1] > _LARGEST:
+        raise UsageError(f"a page of {size[0]} x {size[1]} pixels is too large: give fewer pixels per mm")
     matrix = _placed(sheet.size, rotation, (width / 2, height / 2), (px_per_mm, px_per_mm))
     samples = sheet.samples()
     pixels = _paint(sheet, _View(matrix, size, (255, 255, 255) if rotation else None), samples)
@@ -88,24 +97,34 @@ def draw(sheet: Sheet, px_per_mm: float = 8.0, rotation: float = 0.0) -> Page:
 
 
 def random_page(
-    record: Record, rng: np.random.Generator, size: int = 300, layouts: Sequence[str] = PAPER_LAYOUTS
+    record: Record,
+    rng: np.random.Generator,
+    size: int = 300,
+    layouts: Sequence[str] = PAPER_LAYOUTS,
+    wear: float = 0.0,
 ) -> Page:
-    """Draw a training page, ``size`` x ``size`` pixels: random layout, style, start, rotation to 10 degrees, crop.
+    """Draw a training page, ``size`` x ``size`` pixels: random layout, style and start.
 
-    The page is squashed to the square, as a picture is for the model; the crop never cuts off a row's 0 mV. Whatever
-    is printed is drawn apart from the record.
+    The page is squashed to the square, as a picture is for the model. Without wear it is turned by up to 10 degrees and
+    cropped, never so far that a row's 0 mV is cut off. With ``wear`` of a grade up to 1 all that happens to the whole
+    sheet is the wear's, and speed and gain vary as well. Whatever is printed is drawn apart from the record. Raises
+    UsageError for a layout or a grade that does not exist.
     """
-    layout = load_layout(layouts[int(rng.integers(len(layouts)))])
-    notes = random_notes(rng) if rng.random() < 0.1 else None
-    sheet = compose(record, layout, random_style(rng), start=_random_start(record, layout, rng), notes=notes)
-    rotation = rng.uniform(-10, 10)
-    width, height = _turned(sheet.size, rotation)
-    left, top, right, bottom = rng.uniform(-8, 12, 4)  # mm of view beyond the sheet
-    scale = (size / (left + width + right), size / (top + height + bottom))
-    matrix = _placed(sheet.size, rotation, (left + width / 2, top + height / 2), scale)
+    layout, speed, gain = load_layout(layouts[int(rng.integers(len(layouts)))]), 25.0, (10.0, 10.0)
+    if wear:
+        layout, speed, gain = _random_settings(layout, rng)
+    notes, style = random_notes(rng) if rng.random() < 0.1 else None, random_style(rng)
+    start = _random_start(record, layout, rng)
+    sheet = compose(record, layout, style, start=start, speed=speed, gain=gain, notes=notes)
+    view = _upright_view(sheet, size) if wear else _random_view(sheet, size, rng)
     samples = sheet.samples()
-    pixels = _paint(sheet, _View(matrix, (size, size), _random_surface(rng)), samples)
-    return Page(pixels, None, sheet.traces(Strokes(transform(samples.points, matrix), samples.lengths)))
+    pixels = _paint(sheet, view, samples)
+    traces = sheet.traces(Strokes(transform(samples.points, view.matrix), samples.lengths))
+    if not wear:
+        return Page(pixels, None, traces)
+    nodes = sheet.nodes()  # from which wear knows how large a millimetre is, across and down
+    placed = transform(nodes.reshape(-1, 2), view.matrix).reshape(nodes.shape)
+    return damage.wear(Page(pixels, None, traces, nodes=placed), wear, rng)
 
 
 def unbroken(strokes: Strokes) -> Strokes:
@@ -143,6 +162,28 @@ def _random_start(record: Record, layout: Layout, rng: np.random.Generator) -> f
     return float(rng.uniform(0, max(record.duration - needed, 0)))
 
 
+def _random_settings(layout: Layout, rng: np.random.Generator) -> tuple[Layout, float, tuple[float, float]]:
+    """Speed and gains, mostly the usual ones. At 50 mm/s a column shows half the time, as paper is no wider."""
+    gain = pick(rng, _GAINS, _GAIN_SHARES)
+    return (replace(layout, seconds=layout.seconds / 2), 50.0, gain) if rng.random() < 0.08 else (layout, 25.0, gain)
+
+
+def _upright_view(sheet: Sheet, size: int) -> _View:
+    """The whole sheet and nothing else."""
+    (width, height), scale = sheet.size, (size / sheet.size[0], size / sheet.size[1])
+    return _View(_placed(sheet.size, 0.0, (width / 2, height / 2), scale), (size, size), None)
+
+
+def _random_view(sheet: Sheet, size: int, rng: np.random.Generator) -> _View:
+    """The sheet turned, with some of what is around it, or less than all of it."""
+    rotation = rng.uniform(-10, 10)
+    width, height = _turned(sheet.size, rotation)
+    left, top, right, bottom = rng.uniform(-8, 12, 4)  # mm of view beyond the sheet
+    scale = (size / (left + width + right), size / (top + height + bottom))
+    matrix = _placed(sheet.size, rotation, (left + width / 2, top + height / 2), scale)
+    return _View(matrix, (size, size), _random_surface(rng))
+
+
 def _random_surface(rng: np.random.Generator) -> Colour | None:
     """What lies around the sheet: mostly more of the paper, else a table of any grey."""
     grey = int(rng.integers(20, 256))
@@ -171,13 +212,16 @@ def _ink(sheet: Sheet, view: _View, samples: Strokes) -> Pixels:
     """How much of each pixel is inked, 0-255, (H, W)."""
     factor = 1 if not sheet.style.smooth else 2 if view.scale > 1 else 4
     matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]]) @ view.matrix
-    scale, (width, height) = factor * view.scale, view.size
-    canvas = np.zeros((height * factor, width * factor), np.uint8)
+    scale, (columns, rows) = factor * view.scale, view.size
+    canvas = np.zeros((rows * factor, columns * factor), np.uint8)
     step = int(sheet.record.fs / (sheet.speed * float(np.linalg.norm(matrix[:2, 0]))))  # samples within a canvas pixel
     traces = join([unbroken(_thinned(samples, step)), sheet.pulses()])
     canvas = _traced(canvas, traces, matrix, sheet.style)
-    for pen, strokes in [(RULE_WIDTH, sheet.rules()), *sheet.letters()]:
-        _stroke(canvas, strokes, matrix, pen * scale)
+    pens: defaultdict[int, list[Strokes]] = defaultdict(list)
+    for width, strokes in [(RULE_WIDTH, sheet.rules()), *sheet.letters()]:
+        pens[max(1, round(width * scale + 0.15))].append(strokes)
+    for pen, drawn in pens.items():
+        _stroke(canvas, join(drawn), matrix, pen)
     for _ in range(factor // 2):
         canvas = np.asarray(cv2.resize(canvas, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
     return canvas
@@ -195,9 +239,10 @@ def _traced(canvas: Pixels, strokes: Strokes, matrix: Matrix, style: Style) -> P
     return _broadened(canvas, *pen)
 
 
-def _stroke(canvas: Pixels, strokes: Strokes, matrix: Matrix, width: float) -> None:
-    """Draw letters and marks ``width`` pixels wide, never paler than ink."""
-    pen = max(1, round(width + 0.15))
+def _stroke(canvas: Pixels, strokes: Strokes, matrix: Matrix, pen: int) -> None:
+    """Draw letters and marks ``pen`` pixels wide, never paler than ink."""
+    if not strokes.lengths:
+        return
     lines = pieces(_fixed(transform(strokes.points, matrix)), strokes.lengths)
     if pen == 1 or canvas.size > 10**6:
         cv2.polylines(canvas, lines, False, 255, pen, cv2.LINE_8, _SHIFT)
@@ -258,13 +303,12 @@ def _grid(style: Style, area: Area, view: _View) -> tuple[Pixels, Pixels]:
 
 def _places(row: Floats, size: Size, bins: int) -> Bins:
     """Where in the grid's period each pixel is, one of ``bins``: (H, W), or (H, 1) or (1, W) for an upright sheet."""
-    along, down, begin = row * (2**16 / _PERIOD)
-    shift = 16 - bins.bit_length() + 1
-    x = np.rint(along * np.arange(size[0]) + begin + (1 << shift >> 1)).astype(np.int64).astype(np.uint16)[None]
-    y = np.rint(down * np.arange(size[1])).astype(np.int64).astype(np.uint16)[:, None]
-    place = y + x[:, :1] if abs(along) < 1e-9 else x if abs(down) < 1e-9 else x + y
-    found: Bins = (place >> shift).astype(np.uint8 if bins == 256 else np.uint16)
-    return found
+    along, down, begin = row * (bins / _PERIOD)
+    kind = np.uint8 if bins == 256 else np.uint16
+    x = np.rint(along * np.arange(size[0]) + begin).astype(np.int64).astype(kind)[None]
+    y = np.rint(down * np.arange(size[1])).astype(np.int64).astype(kind)[:, None]
+    place: Bins = y + x[:, :1] if abs(along) < 1e-9 else x if abs(down) < 1e-9 else x + y
+    return place if kind == np.uint8 else place & np.uint16(bins - 1)
 
 
 def _both(tables: Pixels, places: Sequence[Bins], size: Size) -> Pixels:

@@ -78,9 +78,9 @@ class Layout:
     def __post_init__(self) -> None:
         _check_rows(self.rows)
         _check_names("rhythm", self.rhythm)
-        for key in ("seconds", "row_height"):
-            if not 0 < getattr(self, key) < float("inf"):
-                raise ValueError(f"{key}: {getattr(self, key):g} is no size; give a positive number")
+        for key, most in (("seconds", 600), ("row_height", 200)):
+            if not 0 < getattr(self, key) <= most:
+                raise ValueError(f"{key}: {getattr(self, key):g} is no size; give a number above 0, at most {most}")
 
     @property
     def duration(self) -> float:
@@ -116,17 +116,17 @@ class Layout:
         return (*grid, *strips)
 
 
-_LAYOUTS: Final = Catalogue(Path(__file__).parent / "layouts", Layout)
+LAYOUTS: Final = Catalogue(Path(__file__).parent / "layouts", Layout)
 
 
 def layouts() -> tuple[str, ...]:
     """Names of the layouts that come with ecglens."""
-    return _LAYOUTS.names()
+    return LAYOUTS.names()
 
 
 def load_layout(wanted: str | Path) -> Layout:
     """Return a layout by name or from a TOML file. Raises UsageError (unknown name) or ConfigError (wrong file)."""
-    return _LAYOUTS.find(wanted)
+    return LAYOUTS.find(wanted)
 
 
 def _check_rows(rows: tuple[tuple[str, ...], ...]) -> None:

@@ -69,12 +69,15 @@ class Sheet:
         """The samples of every panel, NaN where nothing was recorded; they end at the style's reach, as a pen does."""
         fs, reach, lengths = self.record.fs, self.style.reach, tuple(last - first for first, last in self.spans)
         points = np.empty((sum(lengths), 2), np.float32)
+        steps = np.arange(max(lengths), dtype=np.float32) * np.float32(self.speed / fs)
         for panel, (first, last), room in zip(self.panels, self.spans, Strokes(points, lengths).lines(), strict=True):
-            x, y = self.anchor(panel)
-            rise = self.gain(panel) * self.record.signal[INDEX[panel.lead], first:last]
-            room[:, 0] = np.arange(last - first) * (self.speed / fs)
-            room[:, 0] += x + self.speed * (first / fs - self.start - panel.start)
-            room[:, 1] = y - (np.clip(rise, -reach, reach) if reach else rise)
+            (x, y), gain = self.anchor(panel), self.gain(panel)
+            signal = self.record.signal[INDEX[panel.lead], first:last]
+            if reach:
+                signal = np.clip(signal, -reach / abs(gain), reach / abs(gain))
+            np.add(steps[: last - first], x + self.speed * (first / fs - self.start - panel.start), out=room[:, 0])
+            np.multiply(signal, -gain, out=room[:, 1])
+            room[:, 1] += y
         return Strokes(points, lengths)
 
     def traces(self, samples: Strokes) -> tuple[Trace, ...]:
@@ -125,7 +128,9 @@ class Sheet:
     def texts(self) -> list[Text]:
         """Header, footer and notes."""
         (x, y), (width, height) = self.origin, self.size
-        left, shown = x + self.layout.margin.left, {"speed": f"{self.speed:g}", "gain": self._gain_text()}
+        left, (limb, chest) = x + self.layout.margin.left, (f"{gain:g}" for gain in self.gains)
+        both = limb if limb == chest else f"{limb}/{chest}"
+        shown = {"speed": f"{self.speed:g}", "gain": both, "limb": limb, "chest": chest}
         lines = [(self.style.header, (left, y + 7)), (self.style.footer, (left, height - 5))]
         found = [Text(line.format(**shown), at, _TEXT_HEIGHT) for line, at in lines if line]
         for i, block in enumerate(self.notes.blocks()):
@@ -165,9 +170,6 @@ class Sheet:
         if self.style.bleed:
             return 0.0, 0.0, width, height
         return 5.0, self.origin[1] + 10, (width - 5) // 5 * 5, (height - 10) // 5 * 5
-
-    def _gain_text(self) -> str:
-        return "/".join(f"{gain:g}" for gain in dict.fromkeys(self.gains))
 
 
 def compose(

@@ -28,12 +28,13 @@ GRIDS: Final[tuple[Grid, ...]] = get_args(Grid)
 class Style:
     """Colours are RGB 0-255; widths, heights and places are mm.
 
-    ``minor`` and ``major`` are the 1 mm and 5 mm grid; a "dots" grid has dots for the 1 mm lines. ``label_rise`` is
-    how far a lead's name stands above the row's baseline, negative for below it, ``label_shift`` how far right of the
-    panel's left edge. ``header`` and ``footer`` are lines of print in which ``{speed}`` and ``{gain}`` stand for mm/s
-    and mm/mV. ``reach`` is how far from its baseline a trace goes before the pen stops at its end; 0 for any far.
-    ``sheet`` is the least width and height of the paper. A page that is not ``smooth`` has hard pixel edges. ``bleed``
-    is whether the grid goes to the paper's edges. Raises ValueError naming the field.
+    ``minor`` and ``major`` are the 1 mm and 5 mm grid; a "dots" grid has dots for the 1 mm lines. ``label_rise`` is how
+    far a lead's name stands above the row's baseline, negative for below it, ``label_shift`` how far right of the
+    panel's left edge. ``header`` and ``footer`` are lines of print in which ``{speed}`` stands for mm/s and ``{gain}``,
+    ``{limb}`` and ``{chest}`` for mm/mV, of all leads, limb leads and chest leads. ``reach`` is how far from its
+    baseline a trace goes before the pen stops at its end; 0 for any far. ``sheet`` is the least width and height of the
+    paper. A page that is not ``smooth`` has hard pixel edges. ``bleed`` is whether the grid goes to the paper's edges.
+    Raises ValueError naming the field.
     """
 
     paper: Colour = (255, 248, 246)
@@ -72,10 +73,10 @@ class Style:
             raise ValueError(f"sheet: {list(self.sheet)} is no size; give width and height in mm, 0 for any")
         for key in ("header", "footer"):
             try:
-                getattr(self, key).format(speed="", gain="")
-            except (LookupError, ValueError) as error:
+                getattr(self, key).format(speed="", gain="", limb="", chest="")
+            except (LookupError, ValueError, AttributeError) as error:
                 raise ValueError(
-                    f"{key}: {getattr(self, key)!r} has more braces than {{speed}} and {{gain}}"
+                    f"{key}: {getattr(self, key)!r} has braces around other words than speed, gain, limb, chest"
                 ) from error
 
     def spell(self, lead: str) -> str:
@@ -93,26 +94,26 @@ _HUES: Final = (  # hue, its spread, least and most saturation
     (0.60, 0.06, 0.2, 0.7),  # blue
     (0.10, 0.50, 0.0, 0.1),  # grey
 )
-_HEADERS: Final = ("12-lead ECG", "Resting ECG", "12 LEAD", "Unconfirmed", "Standard 12-Lead", "Auto 12-lead, 10 s")
+_HEADERS: Final = ("12-lead ECG", "Resting ECG", "12 LEAD", "Unconfirmed", "Standard 12-Lead", "Auto 12-lead")
 _FOOTERS: Final = (
     "{speed} mm/s   {gain} mm/mV",
     "{speed}mm/s  {gain}mm/mV  100Hz",
     "{speed} mm/sec    {gain} mm/mV    0.05-150 Hz",
-    "Speed: {speed} mm/sec   Limb: {gain} mm/mV   F 50~ 0.15-100 Hz",
-    "x1.0  {gain}mm/mV  {speed}mm/s  AC 60Hz",
+    "Speed: {speed} mm/sec   Limb: {limb} mm/mV   Chest: {chest} mm/mV   F 50~ 0.15-100 Hz",
+    "{gain}mm/mV  {speed}mm/s  AC 60Hz",
 )
 
-_STYLES: Final = Catalogue(Path(__file__).parent / "styles", Style)
+STYLES: Final = Catalogue(Path(__file__).parent / "styles", Style)
 
 
 def styles() -> tuple[str, ...]:
     """Names of the styles that come with ecglens."""
-    return _STYLES.names()
+    return STYLES.names()
 
 
 def load_style(wanted: str | Path) -> Style:
     """Return a style by name or from a TOML file. Raises UsageError (unknown name) or ConfigError (wrong file)."""
-    return _STYLES.find(wanted)
+    return STYLES.find(wanted)
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
@@ -130,7 +131,7 @@ def random_style(rng: np.random.Generator) -> Style:
     strength = rng.uniform(0.4, 1.0)
     return Style(
         paper=paper,
-        grid=_pick(rng, GRIDS, (0.85, 0.08, 0.07)),
+        grid=pick(rng, GRIDS, (0.85, 0.08, 0.07)),
         minor=mix(paper, line, strength * rng.uniform(0.25, 0.7)),
         minor_width=rng.uniform(0.1, 0.2),
         major=mix(paper, line, strength),
@@ -138,13 +139,13 @@ def random_style(rng: np.random.Generator) -> Style:
         ink=_rgb(rng.uniform(0.55, 0.75), rng.uniform(0.0, 0.5), light * rng.uniform(0.0, 0.35)),
         trace_width=rng.uniform(0.22, 0.45),
         bleed=bool(rng.random() < 0.9),
-        font=_pick(rng, FONTS, (0.3, 0.4, 0.15, 0.15)),
+        font=pick(rng, FONTS, (0.3, 0.4, 0.15, 0.15)),
         label_height=rng.uniform(3.2, 5.5),
         label_rise=rng.uniform(3.0, 9.0) if rng.random() < 0.7 else -rng.uniform(4.0, 9.0),
         label_shift=rng.uniform(0.0, 2.5),
-        spelling=_pick(rng, _SPELLINGS, (0.75, 0.15, 0.1)),
-        pulse=_pick(rng, _PULSES, (0.55, 0.15, 0.3)),
-        separators=_pick(rng, _SEPARATORS, (0.65, 0.2, 0.05, 0.1)),
+        spelling=pick(rng, _SPELLINGS, (0.75, 0.15, 0.1)),
+        pulse=pick(rng, _PULSES, (0.55, 0.15, 0.3)),
+        separators=pick(rng, _SEPARATORS, (0.65, 0.2, 0.05, 0.1)),
         header=_HEADERS[rng.integers(len(_HEADERS))] if rng.random() < 0.3 else "",
         footer=_FOOTERS[rng.integers(len(_FOOTERS))] if rng.random() < 0.5 else "",
     )
@@ -152,11 +153,11 @@ def random_style(rng: np.random.Generator) -> Style:
 
 def _random_hue(rng: np.random.Generator) -> tuple[float, float]:
     """Hue and saturation of a grid; most printed paper is red to orange."""
-    centre, spread, pale, strong = _pick(rng, _HUES, (0.5, 0.15, 0.1, 0.1, 0.15))
+    centre, spread, pale, strong = pick(rng, _HUES, (0.5, 0.15, 0.1, 0.1, 0.15))
     return rng.normal(centre, spread / 2) % 1.0, rng.uniform(pale, strong)
 
 
-def _pick(rng: np.random.Generator, options: Sequence[T], shares: tuple[float, ...]) -> T:
+def pick(rng: np.random.Generator, options: Sequence[T], shares: tuple[float, ...]) -> T:
     """One of ``options``, each as often as its share says; a tenth of the time that rng.choice takes."""
     return options[min(bisect(list(accumulate(shares)), rng.random()), len(options) - 1)]
 

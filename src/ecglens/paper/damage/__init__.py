@@ -17,7 +17,7 @@ from ecglens.paper.damage.canvas import Dose, Rng, Scale
 from ecglens.paper.damage.light import cast_light
 from ecglens.paper.damage.marks import mark
 from ecglens.paper.damage.scene import hold, shoot
-from ecglens.paper.page import Page
+from ecglens.paper.page import NODE_MM, Page
 
 __all__ = ["EFFECTS", "WAYS", "wear"]
 
@@ -115,7 +115,8 @@ def _draw(grade: float, rng: Rng, without: Collection[str]) -> tuple[str, Rng, d
 def _scale(page: Page) -> Scale:
     """Pixels per mm of the sheet, as its nodes say; a page without them is taken for a sheet of ordinary width."""
     if page.nodes is not None and min(page.nodes.shape[:2]) > 1:
-        across, down = (np.diff(page.nodes, axis=axis) for axis in (1, 0))
-        return float(np.nanmean(np.hypot(*across.T))) / 10, float(np.nanmean(np.hypot(*down.T))) / 10
+        rows, columns = page.nodes.shape[:2]
+        across, down = page.nodes[0, -1] - page.nodes[0, 0], page.nodes[-1, 0] - page.nodes[0, 0]
+        return float(np.hypot(*across)) / (columns - 1) / NODE_MM, float(np.hypot(*down)) / (rows - 1) / NODE_MM
     px_per_mm = page.px_per_mm or page.pixels.shape[1] / _SHEET_WIDTH
     return px_per_mm, px_per_mm

@@ -82,10 +82,17 @@ def blend(pixels: Pixels, cover: Pixels, corner: tuple[int, int], colour: Colour
     left, top = corner
     (height, width), (x, y) = cover.shape, (max(0, -left), max(0, -top))
     patch = pixels[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
-    share = cover[y : y + patch.shape[0], x : x + patch.shape[1], None] * np.float32(1 / 255)
-    tone = np.array(colour, np.float32)
-    target = patch * (tone / 255) if glaze else tone
-    patch[:] = patch + (target - patch) * share + np.float32(0.5)
+    seen = cover[y : y + patch.shape[0], x : x + patch.shape[1]]
+    if not seen.size:
+        return
+    share, tone = np.arange(256)[:, None, None] / 255, np.array(colour)
+    covers, kept = cv2.merge([seen] * 3), 255 - share * (255 - tone if glaze else np.full(3, 255))
+    left_over = cv2.multiply(patch, cv2.LUT(covers, _levels(kept)), scale=1 / 255)
+    patch[:] = left_over if glaze else cv2.add(left_over, cv2.LUT(covers, _levels(share * tone)))
+
+
+def _levels(table: npt.NDArray[np.float64]) -> Pixels:
+    return np.rint(table).astype(np.uint8)
 
 
 def empty_cover(shape: Points, scale: Scale, rim: float = 0.0) -> tuple[Pixels, tuple[int, int], Points]:
