@@ -16,6 +16,7 @@ from ecglens.models.checkpoint import load_trained
 from ecglens.train import Examples, Key, Order, Recipe, Stage
 
 TINY = Recipe(stages=(Stage(2, 1e-3),), batch_size=8, average=0.5)
+WORN = replace(TINY, layouts=("12x1", "6x2"), wear=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +108,20 @@ def test_a_stage_moves_only_its_part(part: str, learns: set[str]) -> None:
 
 
 def test_an_example_follows_from_its_key(store: train.Store) -> None:
-    for spec in (SignalSpec(), ImageSpec(size=64)):
-        examples = Examples(store, spec, seed=3)
+    for spec, recipe in ((SignalSpec(), TINY), (ImageSpec(size=64), TINY), (ImageSpec(size=64), WORN)):
+        examples = Examples(store, spec, recipe)
         once, again = examples[Key(4, 1, 64)], examples[Key(4, 1, 64)]
         assert all(torch.equal(once[name], again[name]) for name in once)
         other = examples[Key(4, 2, 64)]
         assert not torch.equal(next(iter(once.values())), next(iter(other.values())))
+
+
+def test_pages_are_worn_and_laid_out_as_the_recipe_says(store: train.Store) -> None:
+    fresh, worn = (Examples(store, ImageSpec(size=64), recipe)[Key(4, 1, 64)]["pixels"] for recipe in (TINY, WORN))
+    assert fresh.shape == worn.shape
+    assert not torch.equal(fresh, worn)
+    with pytest.raises(ValueError, match="wear from 0 to 1"):
+        replace(TINY, wear=1.5)
 
 
 def test_an_epoch_shows_each_exam_once_and_resumes_anywhere() -> None:

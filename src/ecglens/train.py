@@ -9,7 +9,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -35,7 +35,7 @@ from ecglens.intervals import measure, scalars
 from ecglens.labels import DIAGNOSES, KEYS
 from ecglens.models.checkpoint import Spec, build_network, load_weights, replace_file, save_trained
 from ecglens.models.inception import InceptionNet
-from ecglens.paper import random_page
+from ecglens.paper import PAPER_LAYOUTS, random_page
 from ecglens.record import Record
 from ecglens.signal import crop
 
@@ -82,6 +82,8 @@ class Recipe:
     balance: float = 0.999  # beta of the class-balanced loss (Cui et al., CVPR 2019); 0 weighs all alike
     average: float = 0.999  # decay of the running mean of the weights that is scored and kept
     scalars: bool = False
+    layouts: tuple[str, ...] = PAPER_LAYOUTS  # pages: names, or TOML files
+    wear: float = 0.0  # pages: each is worn to a grade between 0 and this
     seed: int = 1
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     valid_folds: tuple[int, ...] = (9,)
@@ -91,6 +93,8 @@ class Recipe:
             raise ValueError("a recipe needs stages, a batch_size of 1 or more, and folds to train and to validate on")
         if not (0 <= self.balance < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
             raise ValueError("balance and average must be from 0 to below 1, weight_decay 0 or more")
+        if not (self.layouts and 0 <= self.wear <= 1):
+            raise ValueError("a recipe needs layouts, and wear from 0 to 1")
 
 
 PAPER_IMAGE = Recipe(stages=(Stage(2, 5e-3, "head"), Stage(5, 1e-4, "base")))
@@ -154,7 +158,8 @@ def train(
     )
     if isinstance(network, InceptionNet) and recipe.scalars:
         network.scalar_mean.copy_(torch.from_numpy(np.nanmean(train_store.scalars, axis=0)))
-        network.scalar_std.copy_(torch.from_numpy(np.nanstd(train_store.scalars, axis=0)))
+        spread = np.nanstd(train_store.scalars, axis=0)
+        network.scalar_std.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))  # one may never vary
     facts = {"data": exams.name, "init": Path(init).name}
     Run(network.to(where), spec, recipe, train_store, valid_store, out, where, workers, facts).go()
 
@@ -237,13 +242,15 @@ class Key:
 class Examples(Dataset[dict[str, Tensor]]):
     """Training examples by key; everything random follows from the seed and the key."""
 
-    def __init__(self, store: Store, spec: Spec, seed: int) -> None:
-        self.store, self.spec, self.seed = store, spec, seed
+    def __init__(self, store: Store, spec: Spec, recipe: Recipe) -> None:
+        self.store, self.spec, self.recipe = store, spec, recipe
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.seed, key.epoch, key.exam])
+        rng = np.random.default_rng([self.recipe.seed, key.epoch, key.exam])
         if isinstance(self.spec, ImageSpec):
-            inputs = {"pixels": page_example(self.store.record(key.exam), replace(self.spec, size=key.size), rng)}
+            spec = replace(self.spec, size=key.size)
+            wear = rng.uniform(0, self.recipe.wear) if self.recipe.wear else 0.0
+            inputs = {"pixels": page_example(self.store.record(key.exam), spec, rng, self.recipe.layouts, wear)}
         else:
             inputs = {"signal": signal_example(self.store.record(key.exam), self.spec, rng)}
             if self.spec.scalars:
@@ -262,12 +269,18 @@ def signal_example(prepared: Record, spec: SignalSpec, rng: np.random.Generator)
     return np.asarray(window * gain + noise, np.float32)
 
 
-def page_example(prepared: Record, spec: ImageSpec, rng: np.random.Generator) -> Array:
-    """Return (3, size, size): a random page of the whole record or of five seconds of it."""
+def page_example(
+    prepared: Record,
+    spec: ImageSpec,
+    rng: np.random.Generator,
+    layouts: Sequence[str] = PAPER_LAYOUTS,
+    wear: float = 0.0,
+) -> Array:
+    """Return (3, size, size): a random page of the whole record or of five seconds of it, worn to that grade."""
     if rng.random() < 0.5:
         start = float(rng.uniform(0, max(prepared.duration - PAGE_SECONDS, 0)))
         prepared = crop(prepared, start, PAGE_SECONDS)
-    return np.asarray(image_tensor(random_page(prepared, rng, spec.size), spec)[0])
+    return np.asarray(image_tensor(random_page(prepared, rng, spec.size, layouts, wear), spec)[0])
 
 
 class Order(Sampler[list[Key]]):
@@ -366,7 +379,7 @@ class Run:
         stage = self.recipe.stages[self.stage]
         order = Order(len(self.train_store), self.recipe, self.stage, self.step)
         total = stage.steps(order.per_epoch)
-        examples = Examples(self.train_store, self.spec, self.recipe.seed)
+        examples = Examples(self.train_store, self.spec, self.recipe)
         loader = DataLoader(
             examples,
             batch_sampler=order,

@@ -69,12 +69,12 @@ class Measurements:
 
 
 def scalars(measurements: Measurements) -> npt.NDArray[np.float32]:
-    """Mean and SD of RR over all beats, of PR, QRS and ST over those of the commonest shape, ms.
+    """Mean and SD of RR and QRS over all beats, of PR and ST over those of the commonest shape, ms.
 
     In the order of ``SCALARS``: (8,), NaN where absent.
     """
     m = measurements
-    return np.array([f(wave) for wave in (m.rr, m.pr, m.qrs[m.usual], m.st) for f in (mean, sd)], np.float32)
+    return np.array([f(wave) for wave in (m.rr, m.pr, m.qrs, m.st) for f in (mean, sd)], np.float32)
 
 
 def measure(record: Record) -> Measurements:
