@@ -60,7 +60,7 @@ def errors(described: dict, of: Record) -> np.ndarray:
 
 def described(sheet: Sheet, grade: float = 0.0, seed: int = 0) -> dict:
     page = wear(draw(sheet, 4.0), grade, np.random.default_rng(seed))
-    return json.loads(json.dumps(describe(page, sheet)))
+    return json.loads(json.dumps(describe(page, sheet, "page.png")))
 
 
 @pytest.mark.parametrize("layout", layouts())
@@ -86,7 +86,7 @@ def test_so_does_every_grade_of_wear(grade: float) -> None:
 def test_the_mask_follows_the_traces_and_says_whose_they_are() -> None:
     ecg = record()
     page = draw(compose(ecg, "12x1", "red"), 4.0)
-    lanes = mask(page)
+    lanes = mask(page, 1)
     for trace in page.traces:
         points = trace.points[~np.isnan(trace.points[:, 1])]
         x, y = points.round().astype(int).T

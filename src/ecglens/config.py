@@ -65,4 +65,5 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     elif isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
-    raise ConfigError(f"{where}: {value!r} is not of type {getattr(hint, '__name__', hint)}")
+    kind = "list" if origin is tuple else getattr(hint, "__name__", hint)  # TOML's word
+    raise ConfigError(f"{where}: {value!r} is not of type {kind}")

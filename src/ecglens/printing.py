@@ -84,8 +84,9 @@ def print_one(source: Path, target: Path, plan: Plan) -> Printed:
     else:
         write_page(replace(page, px_per_mm=plan.px_per_mm), target)
     if plan.truth:
-        _write(target.with_suffix(".json"), json.dumps(truth.describe(page, sheet)).encode())
-        write_page(Page(np.repeat(truth.mask(page)[..., None], 3, axis=2)), target.with_suffix(".mask.png"))
+        _write(target.with_suffix(".json"), json.dumps(truth.describe(page, sheet, target.name)).encode())
+        pen = max(1, round(sheet.style.trace_width * plan.px_per_mm))
+        write_page(Page(np.repeat(truth.mask(page, pen)[..., None], 3, axis=2)), target.with_suffix(".mask.png"))
     return Printed(target, _small(page.pixels), None)
 
 

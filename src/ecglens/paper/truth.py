@@ -12,8 +12,8 @@ from ecglens.paper.sheet import Sheet
 SCHEMA: Final = "ecglens-page/1"
 
 
-def describe(page: Page, sheet: Sheet) -> dict[str, Any]:
-    """Return what ``page``, a picture of ``sheet``, shows and where, as plain values for JSON.
+def describe(page: Page, sheet: Sheet, picture: str) -> dict[str, Any]:
+    """Return what ``page``, a picture of ``sheet`` in the file ``picture``, shows and where, as plain values for JSON.
 
     Places are pixels (x, y), null where nothing was recorded; pixel 0 spans -0.5 to 0.5. A trace's sample k is at
     ``start + k / fs`` seconds of the record, and its 0 mV is at the middle of its panel. Nodes are the points that lie
@@ -23,6 +23,7 @@ def describe(page: Page, sheet: Sheet) -> dict[str, Any]:
     gains = {panel.name: sheet.gain(panel) for panel in sheet.panels}
     return {
         "schema": SCHEMA,
+        "picture": picture,
         "width": width,
         "height": height,
         "px_per_mm": page.px_per_mm,
@@ -39,8 +40,8 @@ def describe(page: Page, sheet: Sheet) -> dict[str, Any]:
     }
 
 
-def mask(page: Page) -> Pixels:
-    """Return (H, W) uint8: 0, or 1 to 12 where the trace of that lead of ``leads.LEADS`` passes, one pixel wide."""
+def mask(page: Page, width: int) -> Pixels:
+    """Return (H, W) uint8: 0, or 1 to 12 where the trace of that lead of ``LEADS`` runs, ``width`` pixels wide."""
     lanes = np.zeros(page.pixels.shape[:2], np.uint8)
     for trace in page.traces:
         known = ~np.isnan(trace.points[:, 1])
@@ -48,7 +49,7 @@ def mask(page: Page) -> Pixels:
         lines = [
             np.rint(np.clip(trace.points[run], -1e6, 1e6) * 16).astype(np.int32) for run in runs if known[run].all()
         ]
-        cv2.polylines(lanes, lines, False, INDEX[trace.lead.removeprefix("-")] + 1, 1, cv2.LINE_8, 4)
+        cv2.polylines(lanes, lines, False, INDEX[trace.lead.removeprefix("-")] + 1, width, cv2.LINE_8, 4)
     return lanes
 
 
