@@ -60,7 +60,8 @@ def simulate(
     if noise:
         leads += draw_noise(samples, fs, noise, breathing, noise_rng)
     limbs = draw_swap(fault_rng) if "SWAP" in wanted else np.eye(2)
-    leads[:2] = limbs.astype(np.float32) @ leads[:2]
+    if "SWAP" in wanted:
+        leads[:2] = limbs.astype(np.float32) @ leads[:2]
     if "OFF" in wanted:
         lose_electrode(leads, fs, fault_rng)
     return Record(_twelve(leads), fs, _truth(heart, beats, waves, p_waves, duration, limbs))
@@ -82,7 +83,7 @@ def _check_recording(duration: float, fs: float, noise: float) -> None:
 def _twelve(leads: Signal) -> Signal:
     """Complete I, II, V1..V6, in whole uV, to twelve leads; so Einthoven's law holds in a file of whole uV, too."""
     out = np.empty((12, leads.shape[1]), np.float32)
-    leads = np.asarray(np.rint(1000 * leads) / 1000, np.float32)
+    leads = np.rint(leads * np.float32(1000)) / np.float32(1000)
     out[:2], out[6:] = leads[:2], leads[2:]
     np.matmul(DERIVED_FROM_I_II, out[:2], out=out[2:6])
     return out

@@ -5,6 +5,8 @@ and the limb-lead identities hold. Kinds and spectra: Sörnmo & Laguna, Bioelect
 Neurological Applications (2005), ch. 7; Moody, Muldrow & Mark, Computers in Cardiology 11:381 (1984).
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from ecglens.simulator.rhythm import Breathing, Floats, Singles, sine
@@ -53,19 +55,25 @@ def _random(samples: int, fs: float, levels: tuple[float, float, float, float], 
     They are drift below 1.5 Hz, of its own size at each electrode; the 1/f noise of the contact between skin and
     electrode up to some 15 Hz; muscle at 20-150 Hz, more of it at the limbs; and the amplifiers' white noise.
     """
+    drift, *others = _spectra(samples, fs)
+    fast = sum(level**2 * power for level, power in zip(levels[1:], others, strict=True))
+    place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
+    amplitude = (place * np.sqrt(fast)).astype(np.float32)
+    slow = int(2 * samples / fs) + 1  # bins
+    amplitude[:, :slow] += rng.lognormal(0, 0.7, (9, 1)) * levels[0] * np.sqrt(drift[:slow])
+    knots = max(round(samples / fs / _SWELL), 1) + 1
+    envelope = np.interp(np.linspace(0, knots - 1, samples), np.arange(knots), rng.lognormal(0, 0.4, knots))
+    return _shaped(samples, amplitude, rng) * envelope.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _spectra(samples: int, fs: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Power of drift, contact noise, muscle and white noise by frequency bin, each 1 in all."""
     f = np.fft.rfftfreq(samples, 1 / fs)
     drift = np.where(f > 0.05, np.exp(-((f / 0.7) ** 2)) / (f**2 + 0.15**2), 0)
     contact = np.where(f > 0.5, np.exp(-f / 15) / np.maximum(f, 0.5), 0)
     muscle = (f / 30) ** 2 / (1 + (f / 30) ** 2) * np.exp(-((f / 130) ** 2))
-    shapes = (contact, muscle, np.sign(f))
-    fast = sum(level**2 * _unit(shape) for level, shape in zip(levels[1:], shapes, strict=True))
-    place = rng.lognormal(0, 0.35, (9, 1)) * np.r_[[1.3] * 3, [0.8] * 6][:, None]
-    amplitude = (place * np.sqrt(fast)).astype(np.float32)
-    slow = int(np.searchsorted(f, 2))
-    amplitude[:, :slow] += rng.lognormal(0, 0.7, (9, 1)) * levels[0] * np.sqrt(_unit(drift)[:slow])
-    knots = max(round(samples / fs / _SWELL), 1) + 1
-    envelope = np.interp(np.linspace(0, knots - 1, samples), np.arange(knots), rng.lognormal(0, 0.4, knots))
-    return _shaped(samples, amplitude, rng) * envelope.astype(np.float32)
+    return _unit(drift), _unit(contact), _unit(muscle), _unit(np.sign(f))
 
 
 def _shaped(samples: int, amplitude: Singles, rng: np.random.Generator) -> Singles:
