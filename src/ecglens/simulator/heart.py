@@ -295,8 +295,8 @@ def _add(signal: Singles, waves: Complex, onset: Floats, stretch: Floats, breath
         return
     at = onset[:, None] + stretch[:, None] * waves.at
     width = stretch[:, None] * waves.width
-    start = np.floor((at - 4.5 * width).min(axis=1) * fs).astype(int)
-    length = int(np.ceil(((at + 4.5 * width).max(axis=1) - start / fs).max() * fs)) + 1
+    start = np.floor((at - 4 * width).min(axis=1) * fs).astype(int)
+    length = int(np.ceil(((at + 4 * width).max(axis=1) - start / fs).max() * fs)) + 1
     times = (np.arange(length) / fs).astype(np.float32)
     centre = (at - start[:, None] / fs).astype(np.float32)[..., None]  # from the window's start: float32 is ample
     bells = (times - centre) * (1 / width).astype(np.float32)[..., None]
