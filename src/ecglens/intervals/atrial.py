@@ -63,7 +63,7 @@ FLUTTER_SIZE: Final = 0.5  # of the wave before or after, at least
 FLUTTER_ALIKE: Final = 0.85  # cosine between their directions
 REPEATS: Final = {2: 0.5, 3: 0.65, 4: 0.6}  # how like itself, so many times a beat, the signal is in two leads
 
-ABSENT: Final = "no P waves: the PR interval does not exist"
+ABSENT: Final = "no P waves were found: there is no PR interval, or P lies hidden in T"
 ALONE: Final = "P waves are not coupled to QRS complexes: the PR interval does not exist"
 FLUTTERING: Final = "atrial flutter waves instead of P waves: the PR interval does not exist"
 FEW: Final = "too few beats to tell a P wave from noise"
