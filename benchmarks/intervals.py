@@ -31,6 +31,7 @@ from ecglens.leads import INDEPENDENT, INDEX
 from ecglens.metrics import auroc
 from ecglens.record import Record
 from ecglens.signal import resample
+from ecglens.simulator.findings import NOT_SINUS
 
 Values = dict[str, float]  # by name in QUANTITIES; NaN or nothing where absent
 Method = Callable[[Record], Values]
@@ -39,7 +40,6 @@ INTERVALS = ("PR", "QRS", "QT", "ST", "P")
 QUANTITIES = ("rate", *INTERVALS, "axis")
 TARGETS = {"PR": 12.0, "QRS": 10.0, "QT": 15.0}  # ms, median absolute error over all conduction types
 SEXES = ("female", "male")
-NOT_SINUS = {"AF", "AFLT", "SVTAC", "2AVB", "3AVB", "PACE"}
 OTHER_RHYTHMS = {"AFIB", "AFLT", "SVTAC", "PSVT", "3AVB", "PACE"}  # SCP codes; mostly without a PR interval
 MATCHED = 0.08  # s within which a found beat is a true one
 
@@ -227,7 +227,7 @@ def run_simulated(options: argparse.Namespace, fs: float, methods: dict[str, Met
         for name, tally in tallies.items():
             totals[name].merge(tally)
             tables[name].append(line(kind, tally))
-        if not findings & NOT_SINUS:
+        if not findings & (NOT_SINUS | {"PACE"}):
             rate = tallies["ecglens"]
             sinus += [*np.abs(rate.errors["rate"]), *[np.inf] * rate.missed["rate"]]
     for name, rows in tables.items():

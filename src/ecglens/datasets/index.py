@@ -1,7 +1,9 @@
 """What every dataset looks like: a list of exams with labels, patients and folds, and a way to read each signal."""
 
+import csv
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import UsageError
+from ecglens.errors import FileError, FormatError, UsageError
 from ecglens.record import Record
 
 Labels = npt.NDArray[np.float32]
@@ -74,6 +76,17 @@ class Dataset:
                 "choose folds that share none"
             )
         return parts
+
+
+@contextmanager
+def reading(table: str, otherwise: str) -> Iterator[None]:
+    """Turn what fails while ``table`` is read into FileError, or FormatError where it is no text ``otherwise``."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{table} cannot be read ({error.strerror}): check the file and its permissions") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"{table} is no table of comma-separated {otherwise}") from error
 
 
 def open_dataset(folder: Path) -> Dataset:

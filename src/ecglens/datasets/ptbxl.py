@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from ecglens.datasets.index import Dataset, Exam, Labels
+from ecglens.datasets.index import Dataset, Exam, Labels, reading
 from ecglens.errors import FileError, FormatError
 from ecglens.io import wfdb
 from ecglens.labels import LABELS
@@ -38,16 +38,11 @@ def open_ptbxl(folder: Path) -> Dataset:
     column = next((column for name, column in RECORDS.items() if (folder / name).is_dir()), None)
     if column is None:
         raise FileError(f"{folder.name} has neither records500 nor records100: unpack the signals beside {TABLE}")
-    try:
-        with (folder / TABLE).open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            if absent := [name for name in (*COLUMNS, column) if name not in (rows.fieldnames or ())]:
-                raise FormatError(f"{TABLE} has no column {absent[0]}: use the file as PhysioNet publishes it")
-            exams = tuple(_exam(row, rows.line_num, folder, column) for row in rows)
-    except OSError as error:
-        raise FileError(f"{TABLE} cannot be read ({error.strerror}): check the file and its permissions") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{TABLE} is no table of comma-separated text: download it again") from error
+    with reading(TABLE, "text: download it again"), (folder / TABLE).open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        if absent := [name for name in (*COLUMNS, column) if name not in (rows.fieldnames or ())]:
+            raise FormatError(f"{TABLE} has no column {absent[0]}: use the file as PhysioNet publishes it")
+        exams = tuple(_exam(row, rows.line_num, folder, column) for row in rows)
     if not exams:
         raise FormatError(f"{TABLE} lists no exam: download it again")
     return Dataset("PTB-XL", exams, read_exam)

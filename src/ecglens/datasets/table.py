@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from ecglens.datasets.index import Dataset, Exam
-from ecglens.errors import FileError, FormatError, UsageError
+from ecglens.datasets.index import Dataset, Exam, reading
+from ecglens.errors import FormatError, UsageError
 from ecglens.io import read, wfdb
 from ecglens.labels import KEYS
 from ecglens.record import Record
@@ -39,15 +39,13 @@ def open_table(folder: Path) -> Dataset:
     Raises FileError where the table cannot be read; FormatError, with line and column, where it is wrong, names an exam
     twice or a path that leaves the folder.
     """
-    try:
-        with (folder / TABLE).open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            _check_columns(rows.fieldnames or ())
-            exams = tuple(_exams(rows, folder))
-    except OSError as error:
-        raise FileError(f"{TABLE} cannot be read ({error.strerror}): check the file and its permissions") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{TABLE} is no table of comma-separated UTF-8 text: save it as one") from error
+    with (
+        reading(TABLE, "UTF-8 text: save it as one"),
+        (folder / TABLE).open(encoding="utf-8-sig", newline="") as file,
+    ):
+        rows = csv.DictReader(file)
+        _check_columns(rows.fieldnames or ())
+        exams = tuple(_exams(rows, folder))
     if not exams:
         raise FormatError(f"{TABLE} lists no exam: add one row for each")
     return Dataset(folder.resolve().name, exams, partial(read_exam, folder))

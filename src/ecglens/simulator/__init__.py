@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import bottleneck as bn
 import numpy as np
 
 from ecglens.errors import UsageError
@@ -59,8 +60,9 @@ def simulate(
     leads *= np.float32(1 + _GAIN_SD * noise * noise_rng.standard_normal())
     if noise:
         leads += draw_noise(samples, fs, noise, breathing, noise_rng)
-    limbs = draw_swap(fault_rng) if "SWAP" in wanted else np.eye(2)
+    limbs = np.eye(2)
     if "SWAP" in wanted:
+        limbs = draw_swap(fault_rng)
         leads[:2] = limbs.astype(np.float32) @ leads[:2]
     if "OFF" in wanted:
         lose_electrode(leads, fs, fault_rng)
@@ -113,11 +115,5 @@ def _truth(
         axis=ventricles.axis(limbs),  # as the record shows it
         age=person.age,
     )
-    means = {name: _mean(truth.per_beat(name)[usual]) for name in ("P", "PR", "QRS", "ST", "QT")}
-    return replace(truth, intervals={"RR": 1000 * _mean(np.diff(peaks)), **means})
-
-
-def _mean(values: Floats) -> float:
-    """Mean of what is there; NaN of nothing."""
-    there = values[np.isfinite(values)]
-    return float(there.mean()) if there.size else float("nan")
+    means = {name: float(bn.nanmean(truth.per_beat(name)[usual])) for name in ("P", "PR", "QRS", "ST", "QT")}
+    return replace(truth, intervals={"RR": 1000 * float(bn.nanmean(np.diff(peaks))), **means})

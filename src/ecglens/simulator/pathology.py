@@ -51,8 +51,8 @@ def depolarisation(findings: frozenset[str], rng: np.random.Generator) -> Shape:
             shape = shape.plus(at, rng.uniform(0.04, 0.08), tuple(rng.normal(0, 0.16, 3)))
     if "WPW" in findings:
         shape = _preexcited(shape, rng)
-    for code in (code for code in _SCARS if code in findings):
-        shape = _scarred(shape, np.array(_SCARS[code]), rng)
+    for scar in _scars(findings):
+        shape = _scarred(shape, np.array(scar), rng)
     if "LVH" in findings:
         shape = _left_hypertrophy(shape, rng)
     if "RVH" in findings:
@@ -60,6 +60,11 @@ def depolarisation(findings: frozenset[str], rng: np.random.Generator) -> Shape:
     if findings & {"LAFB", "LPFB"}:
         shape = _fascicle_blocked(shape, "LAFB" in findings, rng)
     return shape
+
+
+def _scars(findings: frozenset[str]) -> list[Direction]:
+    """Where the scars among ``findings`` lie, always in the same order."""
+    return [place for code, place in _SCARS.items() if code in findings]
 
 
 def _table(findings: frozenset[str]) -> str:
@@ -140,11 +145,11 @@ def repolarisation(findings: frozenset[str], rng: np.random.Generator) -> Shape:
         shape = _inverted(shape, _ANTERIOR, rng.uniform(1.0, 2.0))
     if "WPW" in findings:
         shape = _inverted(shape, _LATERAL, rng.uniform(0.3, 1.6))
-    for code in (code for code in _SCARS if code in findings):
+    for scar in _scars(findings):
         if rng.random() < 0.6:
-            shape = _inverted(shape, _SCARS[code], rng.uniform(0.8, 2.0))
+            shape = _inverted(shape, scar, rng.uniform(0.8, 2.0))
         if rng.random() < 0.25:
-            shape = _shifted(shape, _SCARS[code], rng.uniform(0.03, 0.15))
+            shape = _shifted(shape, scar, rng.uniform(0.03, 0.15))
     if "INVT" in findings:
         shape = _inverted(shape, _where(rng), rng.uniform(1.3, 2.8))
     if "STD" in findings:
