@@ -17,7 +17,7 @@ from ecglens.intervals import measure
 from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
-from ecglens.paper.scan import assess
+from ecglens.paper.legibility import assess
 from ecglens.record import Record
 from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads

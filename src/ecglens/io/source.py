@@ -1,13 +1,25 @@
 """Files and bytes as they come in, with every way of not getting them as a FileError."""
 
 import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ecglens.errors import FileError
+from ecglens.paper.page import Page
+from ecglens.record import Record
 
 HEAD: Final = 4096  # bytes that tell one format from another
 MAX_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file whose format is known: ``count`` ECGs, each read by its number from 1."""
+
+    count: int
+    read: Callable[[int], Record | Page]
 
 
 def head(path: Path) -> bytes:
@@ -21,6 +33,11 @@ def content(path: Path, limit: int = MAX_BYTES) -> bytes:
     if len(found) > limit:
         raise FileError(f"{path.name} is larger than {_size(limit)}: check the file, or give a smaller one")
     return found
+
+
+def load(given: Path | bytes) -> bytes:
+    """All bytes of a file, or the content itself where that was given. Raises FileError as ``content`` does."""
+    return given if isinstance(given, bytes) else content(given)
 
 
 def _read(path: Path, size: int) -> bytes:

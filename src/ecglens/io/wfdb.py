@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import FileError, FormatError, SignalError, UsageError
-from ecglens.io import source
-from ecglens.leads import LEADS, canonical
+from ecglens.io import channels, source
+from ecglens.leads import LEADS
 from ecglens.record import Record, Signal
 
 Bytes = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.int32]
 
-MILLIVOLTS: Final = {"V": 1e3, "mV": 1.0, "mv": 1.0, "uV": 1e-3, "uv": 1e-3, "µV": 1e-3, "μV": 1e-3, "nV": 1e-6}
 MAX_HEADER: Final = 1 << 20  # bytes; a header of 10,000 segments has a quarter of that
 MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
 _LARGEST_16: Final = 32767
@@ -257,17 +256,18 @@ def _read_segments(header: Header, folder: Path) -> tuple[dict[str, Signal], flo
 def _read_leads(header: Header, folder: Path) -> tuple[dict[str, Signal], float]:
     """Read the standard leads of an ordinary record: millivolts by lead name, and their rate in Hz."""
     fs = _rate(header)
-    wanted = _standard_leads(header)
+    chosen = channels.choose_leads([channel.name for channel in header.channels], header.file)
+    wanted = {lead: header.channels[i] for lead, i in chosen.items()}
     per_frame = {channel.per_frame for channel in wanted.values()}
     if len(per_frame) != 1:
         raise FormatError(f"{header.file} has leads of different sampling rates: resample them to one rate first")
     leads: dict[str, Signal] = {}
     for name, group in groupby(header.channels, key=lambda channel: channel.file):
-        channels = list(group)
-        kept = {lead: channel for lead, channel in wanted.items() if any(channel is c for c in channels)}
+        stored = list(group)
+        kept = {lead: channel for lead, channel in wanted.items() if any(channel is c for c in stored)}
         if kept:
-            columns = _read_file(folder / name, channels, header)
-            leads |= {lead: _millivolts(columns[channels.index(c)], c, lead, header) for lead, c in kept.items()}
+            columns = _read_file(folder / name, stored, header)
+            leads |= {lead: _millivolts(columns[stored.index(c)], c, lead, header) for lead, c in kept.items()}
     return leads, fs * per_frame.pop()
 
 
@@ -279,35 +279,14 @@ def _rate(header: Header) -> float:
     return header.fs
 
 
-def _standard_leads(header: Header) -> dict[str, Channel]:
-    """Choose the channels that are standard leads. Others are passed over only where all twelve are there."""
-    wanted: dict[str, Channel] = {}
-    others: list[str] = []
-    for channel in header.channels:
-        lead = canonical(channel.name)
-        if lead is None:
-            others.append(repr(channel.name))
-        elif lead in wanted:
-            raise SignalError(f"{header.file} gives lead {lead} twice: keep one of them")
-        else:
-            wanted[lead] = channel
-    if others and len(wanted) < len(LEADS):
-        named = ", ".join(others[:12])
-        raise SignalError(
-            f"{header.file} has channels that are no standard lead ({named}) and not all twelve: "
-            f"name the leads {', '.join(LEADS)}"
-        )
-    return wanted
-
-
-def _read_file(path: Path, channels: Sequence[Channel], header: Header) -> list[Samples]:
+def _read_file(path: Path, stored: Sequence[Channel], header: Header) -> list[Samples]:
     """Read one signal file: the samples of each of its channels, not yet calibrated or deskewed."""
-    coding = _FORMATS.get(channels[0].format)
-    if coding is None or len({(channel.format, channel.offset) for channel in channels}) != 1:
-        formats = ", ".join(sorted({str(channel.format) for channel in channels}))
+    coding = _FORMATS.get(stored[0].format)
+    if coding is None or len({(channel.format, channel.offset) for channel in stored}) != 1:
+        formats = ", ".join(sorted({str(channel.format) for channel in stored}))
         raise FormatError(f"{path.name} is stored in WFDB format {formats}, which is not read: convert it to format 16")
-    frame = sum(channel.per_frame for channel in channels)
-    raw = _read_bytes(path, channels[0].offset)
+    frame = sum(channel.per_frame for channel in stored)
+    raw = _read_bytes(path, stored[0].offset)
     frames = coding.capacity(len(raw)) // frame if header.length is None else header.length
     if frame * frames > MAX_SAMPLES:
         raise SignalError(f"{path.name} is too long to read at once: cut out the two hours that matter")
@@ -315,7 +294,7 @@ def _read_file(path: Path, channels: Sequence[Channel], header: Header) -> list[
         wanted = f"{coding.size(frame * frames)} bytes of samples, not {len(raw)}" if frames else "samples"
         raise FileError(f"{path.name} is cut off ({header.file} promises {wanted}): copy it again")
     table = coding.decode(raw[: coding.size(frame * frames)], frame * frames).reshape(frames, frame)
-    ends = np.cumsum([channel.per_frame for channel in channels])[:-1]
+    ends = np.cumsum([channel.per_frame for channel in stored])[:-1]
     return [part.reshape(-1) for part in np.split(table, ends, axis=1)]
 
 
@@ -329,8 +308,7 @@ def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -
     """Check, calibrate and deskew the stored samples of one lead; invalid samples become NaN."""
     if channel.gain == 0 or not np.isfinite(channel.gain):
         raise SignalError(f"{header.file} gives no gain for lead {lead}: add its units per mV to the header")
-    if channel.unit not in MILLIVOLTS:
-        raise SignalError(f"{header.file} gives lead {lead} in {channel.unit!r}: it must be in V, mV, uV or nV")
+    scale = channels.millivolts(channel.unit, lead, header.file)
     coding = _FORMATS[channel.format]
     values: npt.NDArray[np.integer] = samples
     if channel.format == 8:  # first differences
@@ -341,7 +319,7 @@ def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -
             "it was damaged or changed; copy it again"
         )
     with np.errstate(over="ignore"):  # a preposterous gain gives infinity, which Record refuses
-        signal = ((values - float(channel.baseline)) * (MILLIVOLTS[channel.unit] / channel.gain)).astype(np.float32)
+        signal = ((values - float(channel.baseline)) * (scale / channel.gain)).astype(np.float32)
     if coding.invalid is not None:
         signal[values == coding.invalid] = np.nan
     if channel.skew:
