@@ -1,7 +1,7 @@
 """Measure which pictures ``ecglens.paper.legibility`` refuses, and fit the weights it judges by.
 
     python benchmarks/legibility.py --count 400                 measure on fresh pictures
-    python benchmarks/legibility.py --count 1200 --fit          fit, print the weights for legibility.py, measure by halves
+    python benchmarks/legibility.py --count 1200 --fit          fit, print the weights, measure by halves
 
 ECG pages are simulated records, or the WFDB records below ``--records``, drawn in every layout of three rows or more
 and in random styles, 300 to 3000 pixels wide, turned by up to 10 degrees and half of them worn (shade, noise, blur,
@@ -25,8 +25,8 @@ from PIL import Image, ImageDraw, ImageFont
 from ecglens.io import read
 from ecglens.paper.drawing import render
 from ecglens.paper.layout import layouts, load_layout
-from ecglens.paper.page import Page, Pixels
 from ecglens.paper.legibility import FEATURES, MIN_ROWS, assess, trace_features
+from ecglens.paper.page import Page, Pixels
 from ecglens.paper.style import random_style, styles
 from ecglens.record import Record
 from ecglens.simulator import simulate

@@ -12,8 +12,8 @@ import pytest
 from ecglens.io import read
 from ecglens.paper.drawing import render
 from ecglens.paper.layout import layouts, load_layout
-from ecglens.paper.page import Page, Pixels
 from ecglens.paper.legibility import MIN_ROWS, Quality, assess
+from ecglens.paper.page import Page, Pixels
 from ecglens.paper.style import styles
 from ecglens.record import Record
 from ecglens.simulator import simulate
