@@ -10,19 +10,21 @@ import torch
 
 from ecglens import config, train
 from ecglens.datasets.index import open_dataset
+from ecglens.datasets.store import Store, prepare_store
 from ecglens.errors import ConfigError, UsageError
-from ecglens.inputs import ImageSpec, SignalSpec
+from ecglens.examples import Examples, Key, Order
+from ecglens.inputs import ImageSpec, SignalSpec, prepare_record
 from ecglens.models.checkpoint import load_trained
-from ecglens.train import Examples, Key, Order, Recipe, Stage
+from ecglens.recipe import Recipe, Stage
 
 TINY = Recipe(stages=(Stage(2, 1e-3),), batch_size=8, average=0.5)
 WORN = replace(TINY, layouts=("12x1", "6x2"), wear=1.0)
 
 
 @pytest.fixture(scope="module")
-def store(simulated_ptbxl: Path, tmp_path_factory: pytest.TempPathFactory) -> train.Store:
+def store(simulated_ptbxl: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
     exams = open_dataset(simulated_ptbxl)
-    return train.prepare_store(exams, np.arange(len(exams)), tmp_path_factory.mktemp("store") / "all", True, 1)
+    return prepare_store(exams, np.arange(len(exams)), tmp_path_factory.mktemp("store") / "all", True, 1)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -107,7 +109,7 @@ def test_a_stage_moves_only_its_part(part: str, learns: set[str]) -> None:
     assert not any(module.training for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
 
 
-def test_an_example_follows_from_its_key(store: train.Store) -> None:
+def test_an_example_follows_from_its_key(store: Store) -> None:
     for spec, recipe in ((SignalSpec(), TINY), (ImageSpec(size=64), TINY), (ImageSpec(size=64), WORN)):
         examples = Examples(store, spec, recipe)
         once, again = examples[Key(4, 1, 64)], examples[Key(4, 1, 64)]
@@ -116,7 +118,7 @@ def test_an_example_follows_from_its_key(store: train.Store) -> None:
         assert not torch.equal(next(iter(once.values())), next(iter(other.values())))
 
 
-def test_pages_are_worn_and_laid_out_as_the_recipe_says(store: train.Store) -> None:
+def test_pages_are_worn_and_laid_out_as_the_recipe_says(store: Store) -> None:
     fresh, worn = (Examples(store, ImageSpec(size=64), recipe)[Key(4, 1, 64)]["pixels"] for recipe in (TINY, WORN))
     assert fresh.shape == worn.shape
     assert not torch.equal(fresh, worn)
@@ -139,9 +141,9 @@ def test_a_part_of_an_epoch_is_a_stage() -> None:
     assert {key.epoch for batch in Order(24, recipe, 1) for key in batch} == {1}
 
 
-def test_prepared_records_are_close_to_what_diagnosis_prepares(store: train.Store, simulated_ptbxl: Path) -> None:
+def test_prepared_records_are_close_to_what_diagnosis_prepares(store: Store, simulated_ptbxl: Path) -> None:
     exams = open_dataset(simulated_ptbxl)
-    expected = train.prepare_record(exams.read(5), SignalSpec())
+    expected = prepare_record(exams.read(5), SignalSpec())
     assert store.record(5).fs == expected.fs
     np.testing.assert_allclose(store.record(5).signal, expected.signal, atol=2e-3)  # float16
 

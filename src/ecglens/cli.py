@@ -337,11 +337,12 @@ def train(
     """Train a model. Killed at any moment, the same command carries the run on."""
     _need_torch("training")
     from ecglens import config
-    from ecglens import train as training
+    from ecglens.recipe import PAPER_IMAGE, PAPER_SIGNAL, Recipe
+    from ecglens.train import train as run
 
-    default = training.PAPER_IMAGE if kind is Kind.image else training.PAPER_SIGNAL
-    chosen = config.load(recipe, training.Recipe) if recipe else default
-    training.train(kind.value, data, out, chosen, init=init, device=device, workers=workers)
+    default = PAPER_IMAGE if kind is Kind.image else PAPER_SIGNAL
+    chosen = config.load(recipe, Recipe) if recipe else default
+    run(kind.value, data, out, chosen, init=init, device=device, workers=workers)
     typer.echo(f"trained; the log is {out / 'log.jsonl'}; next: ecglens export {out} --name NAME -o MODEL.onnx")
 
 

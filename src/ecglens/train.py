@@ -6,15 +6,11 @@ run killed at any moment goes on to the same result (on the same kind of machine
 
 import json
 import logging
-import os
 import resource
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,102 +20,28 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from ecglens import metrics
 from ecglens.datasets.index import Dataset as Exams
 from ecglens.datasets.index import open_dataset
-from ecglens.errors import UnreadableError, UsageError
-from ecglens.inputs import ImageSpec, SignalSpec, check_record, image_tensor, prepare_record, signal_windows
-from ecglens.intervals import measure, scalars
+from ecglens.datasets.store import Store, prepare_store
+from ecglens.errors import UsageError
+from ecglens.examples import Examples, Order, Windows
+from ecglens.files import replace_file
+from ecglens.inputs import ImageSpec, SignalSpec
 from ecglens.labels import DIAGNOSES, KEYS
-from ecglens.models.checkpoint import Spec, build_network, load_weights, replace_file, save_trained
+from ecglens.models.checkpoint import Spec, build_network, load_weights, save_trained
 from ecglens.models.inception import InceptionNet
-from ecglens.paper import PAPER_LAYOUTS, random_page
-from ecglens.record import Record
-from ecglens.signal import crop
+from ecglens.processes import cores
+from ecglens.recipe import Recipe
 
 log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 
 CHECKPOINT_SECONDS = 120.0
-GAIN_SD = 0.1  # of the log amplitude: amplifiers and bodies differ, the diagnosis does not
-NOISE_MV = 0.02
 LEAST_AUROC = 0.7  # a label that the validation exams show the network cannot tell is never called positive
 NEVER = 1.01  # a threshold that no probability reaches
-PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; the others the whole record
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A stretch of training of ``epochs`` passes over the exams, or a part of one: ``part`` says what learns.
-
-    ``head``: the classifier alone; ``base``: everything but batch norm; ``all``: everything.
-    The rate rises linearly for the first 5 % of the steps and falls as a cosine to 1 % of ``lr``.
-    """
-
-    epochs: float
-    lr: float
-    part: Literal["head", "base", "all"] = "all"
-    size: int = 300
-
-    def __post_init__(self) -> None:
-        if self.epochs <= 0 or self.lr <= 0 or self.size < 32:
-            raise ValueError("a stage needs epochs > 0, lr > 0 and size >= 32")
-
-    def steps(self, per_epoch: int) -> int:
-        """How many batches the stage has."""
-        return max(1, round(self.epochs * per_epoch))
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything a training run depends on besides the data; a TOML file of the same keys holds one."""
-
-    stages: tuple[Stage, ...]
-    batch_size: int = 64
-    weight_decay: float = 0.01
-    balance: float = 0.999  # beta of the class-balanced loss (Cui et al., CVPR 2019); 0 weighs all alike
-    average: float = 0.999  # decay of the running mean of the weights that is scored and kept
-    scalars: bool = False
-    layouts: tuple[str, ...] = PAPER_LAYOUTS  # pages: names, or TOML files
-    wear: float = 0.0  # pages: each is worn to a grade between 0 and this
-    seed: int = 1
-    train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    valid_folds: tuple[int, ...] = (9,)
-
-    def __post_init__(self) -> None:
-        if not self.stages or self.batch_size < 1 or not self.train_folds or not self.valid_folds:
-            raise ValueError("a recipe needs stages, a batch_size of 1 or more, and folds to train and to validate on")
-        if not (0 <= self.balance < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
-            raise ValueError("balance and average must be from 0 to below 1, weight_decay 0 or more")
-        if not (self.layouts and 0 <= self.wear <= 1):
-            raise ValueError("a recipe needs layouts, and wear from 0 to 1")
-
-
-PAPER_IMAGE = Recipe(stages=(Stage(2, 5e-3, "head"), Stage(5, 1e-4, "base")))
-PAPER_SIGNAL = Recipe(stages=(Stage(16, 3e-3),))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Store:
-    """Prepared records end to end; record i is ``samples[bounds[i] : bounds[i + 1]]``.
-
-    ``samples`` is (total, 12) float16 mV at ``fs`` Hz, ``bounds`` (n + 1,), ``scalars`` (n, 8) and ``labels`` (n, 7).
-    """
-
-    samples: npt.NDArray[np.float16]
-    bounds: npt.NDArray[np.int64]
-    scalars: Array
-    labels: Array
-    fs: float
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def record(self, i: int) -> Record:
-        """Return prepared record ``i``."""
-        return Record(np.ascontiguousarray(self.samples[self.bounds[i] : self.bounds[i + 1]].T, np.float32), self.fs)
 
 
 def train(
@@ -139,7 +61,7 @@ def train(
     """
     if init == "imagenet" and kind == "signal":
         raise UsageError("there are no ImageNet weights for signals: use --init none or a file")
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = cores() if workers is None else workers
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     spec: Spec = ImageSpec(size=recipe.stages[-1].size) if kind == "image" else SignalSpec(scalars=recipe.scalars)
     exams = open_dataset(data)
@@ -153,15 +75,21 @@ def train(
         load_weights(network, Path(init))
     claim(out, {"kind": kind, "init": init, "data": exams.name, "exams": len(exams), "recipe": asdict(recipe)})
     train_store, valid_store = (
-        prepare_store(exams, part, out / name, measured, max(workers, 1))
+        _prepare(exams, part, out / name, measured, max(workers, 1))
         for name, part in zip(("train", "valid"), parts, strict=True)
     )
     if isinstance(network, InceptionNet) and recipe.scalars:
         network.scalar_mean.copy_(torch.from_numpy(np.nanmean(train_store.scalars, axis=0)))
-        spread = np.nanstd(train_store.scalars, axis=0)
-        network.scalar_std.copy_(torch.from_numpy(np.where(spread > 0, spread, 1.0)))  # one may never vary
+        deviation = np.nanstd(train_store.scalars, axis=0)
+        network.scalar_std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))  # one may never vary
     facts = {"data": exams.name, "init": Path(init).name}
     Run(network.to(where), spec, recipe, train_store, valid_store, out, where, workers, facts).go()
+
+
+def _prepare(exams: Exams, part: npt.NDArray[np.intp], path: Path, measured: bool, workers: int) -> Store:
+    with _bar() as bar:
+        task = bar.add_task(f"preparing {path.name}", total=len(part), rate="")
+        return prepare_store(exams, part, path, measured, workers, tick=lambda: bar.advance(task))
 
 
 def claim(out: Path, run: dict[str, Any]) -> None:
@@ -178,135 +106,6 @@ def check_labels(labels: Array) -> None:
     for i, key in enumerate(KEYS):
         if not ((labels[:, i] == 1).any() and (labels[:, i] == 0).any()):
             raise UsageError(f"the validation folds hold {key} always or never: choose folds that hold both")
-
-
-def prepare_store(exams: Exams, chosen: npt.NDArray[np.intp], path: Path, measured: bool, workers: int) -> Store:
-    """Prepare the ``chosen`` exams once, in parallel, and keep them as ``path.npy`` and ``path.npz`` beside the run.
-
-    With ``measured`` the eight scalars of each are kept too. Exams that cannot be used are left out and counted.
-    """
-    spec = SignalSpec()
-    samples_path, rest_path = path.with_suffix(".npy"), path.with_suffix(".npz")
-    if not rest_path.exists():
-        with ProcessPoolExecutor(workers) as pool:
-            prepare = partial(_prepared, exams, spec, measured)
-            found = list(_progress(pool.map(prepare, chosen, chunksize=32), len(chosen), f"preparing {path.name}"))
-        kept = [(i, *pair) for i, pair in zip(chosen, found, strict=True) if pair is not None]
-        if len(kept) < len(chosen):
-            log.warning("%d of %d exams left out; --verbose says why", len(chosen) - len(kept), len(chosen))
-        if not kept:
-            raise UsageError(f"not one of {len(chosen)} exams can be used: run again with --verbose to see why")
-        samples = np.concatenate([samples for _, samples, _ in kept])
-        rest = {
-            "bounds": np.cumsum([0] + [len(samples) for _, samples, _ in kept]),
-            "scalars": np.stack([values for _, _, values in kept]),
-            "labels": exams.labels[[i for i, _, _ in kept]],
-        }
-        replace_file(samples_path, partial(_save, samples))
-        replace_file(rest_path, partial(_save, rest))
-    rest = dict(np.load(rest_path))
-    return Store(np.load(samples_path, mmap_mode="r"), rest["bounds"], rest["scalars"], rest["labels"], spec.fs)
-
-
-def _prepared(exams: Exams, spec: SignalSpec, measured: bool, i: int) -> tuple[npt.NDArray[np.float16], Array] | None:
-    try:
-        record = exams.read(i)
-        check_record(record, spec)
-        prepared = prepare_record(record, spec)
-        signal_windows(prepared, spec)  # what diagnosis would refuse is not trained on
-    except UnreadableError as error:
-        log.info("exam %s left out: %s", exams.exams[i].id, error)
-        return None
-    values = scalars(measure(record)) if measured else np.full(8, np.nan, np.float32)
-    short = max(spec.samples - prepared.signal.shape[1], 0)  # a sample or two, after rounding
-    return np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan).T.astype(np.float16), values
-
-
-def _save(arrays: npt.NDArray[Any] | dict[str, npt.NDArray[Any]], path: Path) -> None:
-    with path.open("wb") as file:  # a file object: NumPy would add an ending to the temporary name
-        if isinstance(arrays, dict):
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        else:
-            np.save(file, arrays)
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Names one training example: which exam, in which epoch, at which size."""
-
-    exam: int
-    epoch: int
-    size: int
-
-
-class Examples(Dataset[dict[str, Tensor]]):
-    """Training examples by key; everything random follows from the seed and the key."""
-
-    def __init__(self, store: Store, spec: Spec, recipe: Recipe) -> None:
-        self.store, self.spec, self.recipe = store, spec, recipe
-
-    def __getitem__(self, key: Key) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.recipe.seed, key.epoch, key.exam])
-        if isinstance(self.spec, ImageSpec):
-            spec = replace(self.spec, size=key.size)
-            wear = rng.uniform(0, self.recipe.wear) if self.recipe.wear else 0.0
-            inputs = {"pixels": page_example(self.store.record(key.exam), spec, rng, self.recipe.layouts, wear)}
-        else:
-            inputs = {"signal": signal_example(self.store.record(key.exam), self.spec, rng)}
-            if self.spec.scalars:
-                inputs["scalars"] = self.store.scalars[key.exam]
-        return {
-            name: torch.from_numpy(value) for name, value in (inputs | {"labels": self.store.labels[key.exam]}).items()
-        }
-
-
-def signal_example(prepared: Record, spec: SignalSpec, rng: np.random.Generator) -> Array:
-    """Return (12, samples): a window at a random place, its gain and noise varied."""
-    first = int(rng.integers(0, prepared.signal.shape[1] - spec.samples + 1))
-    window = np.nan_to_num(prepared.signal[:, first : first + spec.samples], nan=0.0)
-    gain = np.exp(rng.normal(0, GAIN_SD))
-    noise = rng.standard_normal(window.shape, np.float32) * rng.uniform(0, NOISE_MV)
-    return np.asarray(window * gain + noise, np.float32)
-
-
-def page_example(
-    prepared: Record,
-    spec: ImageSpec,
-    rng: np.random.Generator,
-    layouts: Sequence[str] = PAPER_LAYOUTS,
-    wear: float = 0.0,
-) -> Array:
-    """Return (3, size, size): a random page of the whole record or of five seconds of it, worn to that grade."""
-    if rng.random() < 0.5:
-        start = float(rng.uniform(0, max(prepared.duration - PAGE_SECONDS, 0)))
-        prepared = crop(prepared, start, PAGE_SECONDS)
-    return np.asarray(image_tensor(random_page(prepared, rng, spec.size, layouts, wear), spec)[0])
-
-
-class Order(Sampler[list[Key]]):
-    """Batches of keys for all epochs of one stage, from batch ``first`` on; each epoch is a new shuffle."""
-
-    def __init__(self, exams: int, recipe: Recipe, stage: int, first: int = 0) -> None:
-        self.exams, self.recipe, self.stage, self.first = exams, recipe, stage, first
-        self.per_epoch = max(1, exams // recipe.batch_size)
-
-    def __len__(self) -> int:
-        return self.recipe.stages[self.stage].steps(self.per_epoch) - self.first
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        stage = self.recipe.stages[self.stage]
-        before = epochs_before(self.recipe, self.stage)
-        for step in range(self.first, stage.steps(self.per_epoch)):
-            epoch, batch = before + step // self.per_epoch, step % self.per_epoch
-            if batch == 0 or step == self.first:
-                shuffled = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.exams)
-            size = self.recipe.batch_size
-            yield [Key(int(i), epoch, stage.size) for i in shuffled[batch * size : (batch + 1) * size]]
-
-
-def epochs_before(recipe: Recipe, stage: int) -> int:
-    """How many epochs, the begun ones counted whole, the stages before ``stage`` have."""
-    return sum(ceil(s.epochs) for s in recipe.stages[:stage])
 
 
 def balanced_weights(labels: Array, beta: float) -> tuple[Array, Array]:
@@ -437,7 +236,7 @@ class Run:
     def _finish_epoch(self, per_epoch: int, facts: dict[str, float]) -> None:
         logits = predict(self.average.module, self.valid_store, self.spec, self.device, self.workers)
         scores = score(self.valid_store.labels, logits)
-        epoch = epochs_before(self.recipe, self.stage) + round(self.step / per_epoch, 2)
+        epoch = self.recipe.epochs_before(self.stage) + round(self.step / per_epoch, 2)
         line = {"epoch": epoch, **facts, "memory_mb": _memory(self.device), **scores}
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -517,26 +316,6 @@ def running_mean(averages: list[Tensor], values: list[Tensor], steps: Tensor | i
             average.copy_(value)  # batch norm's count of batches
 
 
-class Windows(Dataset[dict[str, Tensor]]):
-    """What diagnosis would feed the network for each exam of a store: windows of a record, or one fixed random page."""
-
-    def __init__(self, store: Store, spec: Spec) -> None:
-        self.store, self.spec = store, spec
-
-    def __len__(self) -> int:
-        return len(self.store)
-
-    def __getitem__(self, i: int) -> dict[str, Tensor]:
-        if isinstance(self.spec, ImageSpec):
-            page = page_example(self.store.record(i), self.spec, np.random.default_rng(i))
-            return {"pixels": torch.from_numpy(page[None])}
-        windows, _ = signal_windows(self.store.record(i), self.spec)
-        inputs = {"signal": torch.from_numpy(windows)}
-        if self.spec.scalars:
-            inputs["scalars"] = torch.from_numpy(np.tile(self.store.scalars[i], (len(windows), 1)))
-        return inputs
-
-
 def predict(network: nn.Module, store: Store, spec: Spec, device: torch.device, workers: int) -> Array:
     """Return logits (n, labels) of every exam: the mean over its windows."""
     network.eval()
@@ -585,11 +364,3 @@ def _memory(device: torch.device) -> int:
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
-
-
-def _progress(items: Iterator[Any], total: int, title: str) -> Iterator[Any]:
-    with _bar() as bar:
-        task = bar.add_task(title, total=total, rate="")
-        for item in items:
-            yield item
-            bar.advance(task)

@@ -1,15 +1,10 @@
 """A folder of simulated ECGs: WFDB records with their annotations, and the table that makes it a dataset."""
 
 import math
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread
 from typing import Final
 
 import numpy as np
@@ -18,6 +13,7 @@ from ecglens.datasets.table import TABLE, write_table
 from ecglens.errors import UsageError
 from ecglens.io import annotation, wfdb
 from ecglens.labels import KEYS, snomed
+from ecglens.processes import spread
 from ecglens.record import Truth
 from ecglens.simulator import simulate
 
@@ -25,7 +21,6 @@ FOLDS: Final = 10
 SINUS_RHYTHM: Final = "426783006"  # SNOMED CT
 
 Row = dict[str, object]
-_CHUNK: Final = 16  # records a process makes at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +54,16 @@ def write_simulated(
     digits = max(5, len(str(n - 1)))
     names = [f"sim{i:0{digits}d}" for i in range(n)]
     rows = []
-    for row in _rows(partial(_write_one, folder, plan), names, workers or len(os.sched_getaffinity(0))):
+    for row in spread(partial(_write_one, folder, plan), list(enumerate(names)), workers):
         rows.append(row)
         tick()
     write_table(folder, rows)
     return [folder / f"{name}.hea" for name in names]
 
 
-def _rows(write_one: Callable[[int, str], Row], names: list[str], workers: int) -> Iterator[Row]:
-    """Make the records in order, in other processes where there is more than one chunk of them."""
-    workers = min(workers, math.ceil(len(names) / _CHUNK))
-    if workers <= 1:
-        yield from map(write_one, range(len(names)), names)
-        return
-    # Spawned: this process may have threads (a progress bar's), and a fork of one that has may hang.
-    spawning = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawning, initializer=_end_with_parent)
-    try:
-        yield from pool.map(write_one, range(len(names)), names, chunksize=_CHUNK)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Let this process end when the one that started it is killed; otherwise it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(process: BaseProcess) -> None:
-    process.join()
-    os._exit(1)
-
-
-def _write_one(folder: Path, plan: Plan, i: int, name: str) -> Row:
-    """Make and write record ``i``; return its row of the table."""
+def _write_one(folder: Path, plan: Plan, item: tuple[int, str]) -> Row:
+    """Make and write a record by its number and name; return its row of the table."""
+    i, name = item
     rng = np.random.default_rng([plan.seed, i])
     record = simulate(plan.findings, rng=rng, duration=plan.duration, fs=plan.fs, noise=plan.noise)
     assert record.truth is not None

@@ -1,4 +1,4 @@
-"""Networks by specification, and files that survive a kill: a file is either the old one whole or the new one whole."""
+"""Networks by specification, and trained ones on disk."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ecglens.errors import ModelError
+from ecglens.files import replace_file
 from ecglens.inputs import ImageSpec, SignalSpec
 from ecglens.labels import KEYS
 from ecglens.models.efficientnet import EfficientNet
@@ -65,10 +66,3 @@ def load_weights(network: nn.Module, path: Path) -> None:
         network.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ModelError(f"the weights in {path} cannot be loaded: give a file that `ecglens train` wrote") from error
-
-
-def replace_file(path: Path, write: Any) -> None:
-    """Call ``write(temporary path)``, then put the result in the place of ``path`` in one step."""
-    temporary = path.with_name(f".{path.name}.part")
-    write(temporary)
-    temporary.replace(path)

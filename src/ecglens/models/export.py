@@ -19,9 +19,10 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
+from ecglens.files import replace_file
 from ecglens.inputs import ImageSpec
 from ecglens.labels import KEYS
-from ecglens.models.checkpoint import Spec, Trained, load_trained, replace_file
+from ecglens.models.checkpoint import Spec, Trained, load_trained
 
 Storage = Literal["float32", "float16", "int8"]
 SMALL = 1024  # elements; smaller weights (biases, norms) stay float32

@@ -1,0 +1,62 @@
+"""What a training run depends on besides the data: a recipe, checked when it is loaded."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from ecglens.paper import PAPER_LAYOUTS
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of training of ``epochs`` passes over the exams, or a part of one: ``part`` says what learns.
+
+    ``head``: the classifier alone; ``base``: everything but batch norm; ``all``: everything.
+    The rate rises linearly for the first 5 % of the steps and falls as a cosine to 1 % of ``lr``.
+    """
+
+    epochs: float
+    lr: float
+    part: Literal["head", "base", "all"] = "all"
+    size: int = 300
+
+    def __post_init__(self) -> None:
+        if self.epochs <= 0 or self.lr <= 0 or self.size < 32:
+            raise ValueError("a stage needs epochs > 0, lr > 0 and size >= 32")
+
+    def steps(self, per_epoch: int) -> int:
+        """How many batches the stage has."""
+        return max(1, round(self.epochs * per_epoch))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything a training run depends on besides the data; a TOML file of the same keys holds one."""
+
+    stages: tuple[Stage, ...]
+    batch_size: int = 64
+    weight_decay: float = 0.01
+    balance: float = 0.999  # beta of the class-balanced loss (Cui et al., CVPR 2019); 0 weighs all alike
+    average: float = 0.999  # decay of the running mean of the weights that is scored and kept
+    scalars: bool = False
+    layouts: tuple[str, ...] = PAPER_LAYOUTS  # pages: names, or TOML files
+    wear: float = 0.0  # pages: each is worn to a grade between 0 and this
+    seed: int = 1
+    train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
+    valid_folds: tuple[int, ...] = (9,)
+
+    def __post_init__(self) -> None:
+        if not self.stages or self.batch_size < 1 or not self.train_folds or not self.valid_folds:
+            raise ValueError("a recipe needs stages, a batch_size of 1 or more, and folds to train and to validate on")
+        if not (0 <= self.balance < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
+            raise ValueError("balance and average must be from 0 to below 1, weight_decay 0 or more")
+        if not (self.layouts and 0 <= self.wear <= 1):
+            raise ValueError("a recipe needs layouts, and wear from 0 to 1")
+
+    def epochs_before(self, stage: int) -> int:
+        """How many epochs, the begun ones counted whole, the stages before ``stage`` have."""
+        return sum(ceil(s.epochs) for s in self.stages[:stage])
+
+
+PAPER_IMAGE = Recipe(stages=(Stage(2, 5e-3, "head"), Stage(5, 1e-4, "base")))
+PAPER_SIGNAL = Recipe(stages=(Stage(16, 3e-3),))
