@@ -177,7 +177,12 @@ def test_folders_are_drawn_with_a_contact_sheet_and_what_cannot_be_read_is_said(
 
 def test_layouts_and_styles_are_listed() -> None:
     lines = run("render", "--list").stdout.splitlines()
-    assert [line for line in lines if not line.startswith("  ")] == ["layouts:", "styles:"]
+    assert [line for line in lines if not line.startswith("  ")] == [
+        "layouts:",
+        "styles:",
+        "ways of wear:",
+        "effects of wear:",
+    ]
     names = [line.split()[0] for line in lines if line.startswith("  ")]
     assert names == [*layouts(), *styles()]
 

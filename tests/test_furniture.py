@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 
 import numpy as np
@@ -26,6 +27,21 @@ def test_invented_patients_are_evidently_invented() -> None:
     }
     invented = ("SPECIMEN", "SAMPLE", "EXAMPLE", "PLACEHOLDER", "TESTCASE", "NOBODY", "INVENTED", "DUMMY")
     assert all(any(name in line for name in invented) for line in names)
+
+
+def test_invented_notes_do_not_contradict_themselves() -> None:
+    for seed in range(300):
+        notes = random_notes(np.random.default_rng(seed))
+        said = {re.split(r"  +", line)[0]: line.split()[-2] for line in notes.measurements}
+        rate = next(
+            (float(value) for name, value in said.items() if name in ("Vent. rate", "Heart rate", "HR", "Rate")), 80
+        )
+        rhythms = [line for line in notes.statements if line.startswith("Sinus") or line == "Normal sinus rhythm"]
+        if notes.measurements and notes.statements and "Atrial fibrillation" not in notes.statements:
+            expected = "Sinus tachycardia" if rate > 100.5 else "Sinus bradycardia" if rate < 59.5 else None
+            assert expected in (None, *rhythms)
+        assert len(rhythms) + ("Atrial fibrillation" in notes.statements) == bool(notes.statements)
+        assert ("Normal ECG" in notes.statements) == ("Normal sinus rhythm" in notes.statements)
 
 
 def test_no_notes_have_no_blocks() -> None:

@@ -6,10 +6,10 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from ecglens.errors import FileError, FormatError, SignalError, UsageError
+from ecglens.errors import UsageError
 from ecglens.io import wfdb
 from ecglens.paper import Page
-from ecglens.printing import Plan, contact_sheet, find_records, print_all, print_one, write_page
+from ecglens.printing import Job, Plan, Printed, check_writable, contact_sheet, find_jobs, print_all, write_page
 from ecglens.record import Record
 
 
@@ -22,6 +22,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wfdb.write(Record(np.outer(np.linspace(0.3, 1.5, 12), beats).astype(np.float32), 250.0), path / f"r{k}")
     next(file for file in path.glob("r3.*") if file.suffix != ".hea").unlink()
     return path
+
+
+def print_one(source: Path, target: Path, plan: Plan) -> Printed:
+    (printed,) = print_all([Job(source, target)], plan)
+    return printed
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -50,16 +55,17 @@ def test_every_worker_draws_the_same_pages_and_one_that_cannot_be_read_is_passed
     folder: Path, tmp_path: Path
 ) -> None:
     plan = Plan(style="random", notes="invented", wear=0.4, px_per_mm=2.0, seed=5)
-    sources = find_records([folder])
-    runs = [list(print_all(sources, tmp_path / str(n), "png", plan, workers=n)) for n in (1, 2)]
+    runs = [list(print_all(find_jobs([folder], tmp_path / str(n)) * 2, plan, workers=n)) for n in (1, 2)]
     assert (
-        [page.refused is None for page in runs[0]] == [page.refused is None for page in runs[1]] == [True] * 3 + [False]
+        [page.refused is None for page in runs[0]]
+        == [page.refused is None for page in runs[1]]
+        == ([True] * 3 + [False]) * 2
     )
     assert runs[0][3].thumbnail is None
     for one, other in zip(*runs, strict=True):
         if one.refused is None:
             np.testing.assert_array_equal(pixels(one.path), pixels(other.path))
-    alone = print_one(sources[1], tmp_path / "alone.png", plan)
+    alone = print_one(folder / "r1.hea", tmp_path / "alone.png", plan)
     np.testing.assert_array_equal(pixels(alone.path), pixels(runs[0][1].path))
     assert not np.array_equal(pixels(runs[0][0].path), pixels(runs[0][1].path))
 
@@ -81,10 +87,8 @@ def test_a_worn_page_says_the_scale_at_which_it_was_drawn(folder: Path, tmp_path
 
 
 def test_a_record_over_before_the_page_begins_is_passed_by(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(SignalError, match="is over after 10 s: choose an earlier start"):
-        print_one(folder / "r0.hea", tmp_path / "page.png", Plan(start=10.0))
-    (page,) = print_all([folder / "r0.hea"], tmp_path, "png", Plan(start=10.0))
-    assert page.refused
+    page = print_one(folder / "r0.hea", tmp_path / "page.png", Plan(start=10.0))
+    assert page.refused == f"{folder / 'r0.hea'} is over after 10 s: choose an earlier start"
     assert page.thumbnail is None
 
 
@@ -111,7 +115,7 @@ def test_a_contact_sheet_shows_its_pages_side_by_side() -> None:
         (Plan(rhythm=("V9",)), "page.png", "rhythm: 'V9' is no lead"),
         (Plan(style="mauve"), "page.png", "unknown style 'mauve'"),
         (Plan(wear=2.0), "page.png", "grade 2"),
-        (Plan(), "page.xyz", "cannot write"),
+        (Plan(wear=0.5, ways=("post",)), "page.png", "'post' is no way"),
     ],
 )
 def test_what_cannot_be_printed_is_refused(folder: Path, tmp_path: Path, plan: Plan, name: str, said: str) -> None:
@@ -119,16 +123,48 @@ def test_what_cannot_be_printed_is_refused(folder: Path, tmp_path: Path, plan: P
         print_one(folder / "r0.hea", tmp_path / name, plan)
 
 
+def test_layout_and_grade_are_drawn_for_each_page(folder: Path, tmp_path: Path) -> None:
+    plan = Plan(layout="random", wear=(0.2, 0.8), ways=("photo",), px_per_mm=2.0, truth=True)
+    jobs = find_jobs([folder], tmp_path)[:3]
+    assert all(printed.refused is None for printed in print_all(jobs, plan))
+    said = [json.loads(job.target.with_suffix(".json").read_text()) for job in jobs]
+    assert len({one["layout"] for one in said}) > 1
+
+
+def test_pages_lie_as_their_records_do(folder: Path, tmp_path: Path) -> None:
+    for ward in ("a", "b"):
+        (tmp_path / "in" / ward).mkdir(parents=True)
+        for file in folder.glob("r0.*"):
+            (tmp_path / "in" / ward / file.name).write_bytes(file.read_bytes())
+    jobs = find_jobs([tmp_path / "in"], tmp_path / "out", "jpg")
+    assert [job.target for job in jobs] == [tmp_path / "out" / "a" / "r0.jpg", tmp_path / "out" / "b" / "r0.jpg"]
+    with pytest.raises(UsageError, match="same name"):
+        find_jobs([tmp_path / "in" / "a", tmp_path / "in" / "b"], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("records", "output", "ending", "said"),
+    [
+        (["r0.hea"], "page.gif", None, r"end its name with \.png, \.jpg"),
+        (["r0.hea"], "page.png", "svg", "a page cannot be called"),
+        (["r0.hea"], "pages", "gif", "cannot be written as 'gif'"),
+        (["r0.hea", "r1.hea"], "page.png", None, "one file for 2 records"),
+        (["r0.hea"], "r1.hea/page.png", None, "cannot write"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused_before_anything_is_drawn(
+    folder: Path, records: list[str], output: str, ending: str | None, said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        find_jobs([folder / name for name in records], folder / output, ending)
+
+
 def test_records_that_cannot_be_found_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no WFDB headers"):
-        find_records([tmp_path])
-    with pytest.raises(FileError):
-        print_one(tmp_path / "absent.hea", tmp_path / "page.png", Plan())
-    with pytest.raises(UsageError, match="same name"):
-        list(print_all([folder / "r0.hea"] * 2, tmp_path, "png", Plan()))
-    with pytest.raises(UsageError, match="cannot be written as 'gif'"):
-        list(print_all([folder / "r0.hea"], tmp_path, "gif", Plan()))
+        find_jobs([tmp_path], tmp_path / "out")
+    assert "does not exist" in (print_one(tmp_path / "absent.hea", tmp_path / "page.png", Plan()).refused or "")
     page = tmp_path / "page.png"
     write_page(Page(np.zeros((9, 9, 3), np.uint8)), page)
-    with pytest.raises(FormatError, match="picture already"):
-        print_one(page, tmp_path / "other.png", Plan())
+    assert "picture already" in (print_one(page, tmp_path / "other.png", Plan()).refused or "")
+    with pytest.raises(UsageError, match="choose a name that is not taken"):
+        check_writable(tmp_path)

@@ -16,7 +16,6 @@ from ecglens.errors import EcgLensError, MissingExtraError, UsageError
 if TYPE_CHECKING:
     from ecglens.diagnosis import Diagnosis
     from ecglens.paper.page import Pixels
-    from ecglens.paper.sheet import Gain
     from ecglens.printing import Printed
 
 NOTICE = "Not a medical device: a person trained to read ECGs must confirm every answer."
@@ -163,6 +162,7 @@ def _show(answers: "list[Diagnosis]") -> None:
 
 def _list_looks(wanted: bool) -> None:
     if wanted:
+        from ecglens.paper.damage import EFFECTS, WAYS
         from ecglens.paper.layout import LAYOUTS
         from ecglens.paper.style import STYLES
 
@@ -170,6 +170,7 @@ def _list_looks(wanted: bool) -> None:
             typer.echo(f"{kind}:")
             for name in catalogue.names():
                 typer.echo(f"  {name:16}{catalogue.about(name)}")
+        typer.echo("\n  ".join(["ways of wear:", *WAYS]) + "\n" + "\n  ".join(["effects of wear:", *EFFECTS]))
         raise typer.Exit
 
 
@@ -179,9 +180,9 @@ def render(
         list[Path], typer.Argument(metavar="RECORD|DIR", help="Digital ECGs, such as WFDB headers, or folders of them.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The page to write: .png, .jpg, .pdf, .svg; of several, the folder.")
+        Path, typer.Option("--output", "-o", help="The page to write: .png, .jpg, .pdf or .svg; or a folder.")
     ],
-    layout: Annotated[str, typer.Option(help="A layout's name or TOML file.")] = "3x4+1",
+    layout: Annotated[str, typer.Option(help="A layout's name or TOML file, or 'random'.")] = "3x4+1",
     rhythm: Annotated[
         list[str] | None,
         typer.Option(help="A lead for a rhythm strip below, instead of the layout's; repeat for more."),
@@ -193,22 +194,34 @@ def render(
     notes: Annotated[
         PrintedNotes, typer.Option(help="What is printed above: nothing, the record's intervals, or an invention.")
     ] = PrintedNotes.none,
-    wear: Annotated[float, typer.Option(help="From 0, fresh, to 1, a bad photograph of a crumpled page.")] = 0.0,
+    wear: Annotated[
+        str, typer.Option(help="From 0, fresh, to 1, a bad photograph of a crumpled page; 0.2-0.8 draws a grade.")
+    ] = "0",
+    way: Annotated[
+        list[str] | None, typer.Option(help="How a worn page is made into a picture, of --list; repeat for more.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="An effect of wear, of --list, that does not happen; repeat for more.")
+    ] = None,
     rotation: Annotated[float, typer.Option(help="Degrees, anticlockwise.")] = 0.0,
     px_per_mm: Annotated[float, typer.Option(help="Pixels per millimetre.")] = 8.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random style, notes and wear.")] = 0,
     truth: Annotated[
         bool, typer.Option("--truth", help="Also write where every trace is: a JSON file and a mask.")
     ] = False,
-    form: Annotated[str, typer.Option("--format", help="Of several pages: png, jpg, pdf or svg.")] = "png",
+    form: Annotated[
+        str | None, typer.Option("--format", help="Of pages in a folder: png (the default), jpg, pdf or svg.")
+    ] = None,
     contact_sheet: Annotated[Path | None, typer.Option(help="Also write the first 48 pages side by side.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes to draw several pages with.")] = 1,
     _: Annotated[
-        bool, typer.Option("--list", callback=_list_looks, is_eager=True, help="List layouts and styles, and end.")
+        bool,
+        typer.Option("--list", callback=_list_looks, is_eager=True, help="List layouts, styles, wear, and end."),
     ] = False,
 ) -> None:
     """Draw digital ECGs as pages, true to scale. Exit code 3 when some could not be read."""
     from ecglens import printing
+    from ecglens.paper.damage import WAYS
 
     plan = printing.Plan(
         layout=layout,
@@ -216,25 +229,25 @@ def render(
         style=style,
         start=start,
         speed=speed,
-        gain=_gain(gain),
+        gain=_numbers(gain, "/", "--gain", "give mm/mV as in 10, or 10/5 for limb and chest leads"),
         notes=notes.value,
-        wear=wear,
+        wear=_numbers(wear, "-", "--wear", "give a grade from 0 to 1, or two as in 0.2-0.8"),
+        ways=tuple(way or WAYS),
+        without=tuple(without or ()),
         rotation=rotation,
         px_per_mm=px_per_mm,
         seed=seed,
         truth=truth,
     )
-    if contact_sheet and contact_sheet.suffix not in (".png", ".jpg", ".pdf"):
-        raise UsageError(f"a contact sheet cannot be called {contact_sheet}: give a name ending in .png, .jpg or .pdf")
-    sources = printing.find_records(records)
-    if len(sources) == 1 and not records[0].is_dir() and output.suffix:
-        pages = iter([printing.print_one(sources[0], output, plan)])
-    elif output.suffix and not output.is_dir():
-        raise UsageError(f"{output} is one file for {len(sources)} records: give a folder's name, without an ending")
-    else:
-        pages = printing.print_all(sources, output, form, plan, workers)
-    thumbnails, refused = _watch(pages, len(sources))
-    typer.echo(str(output) if output.is_file() else f"{len(sources) - refused} pages in {output}")
+    if contact_sheet:
+        if contact_sheet.suffix not in (".png", ".jpg", ".pdf"):
+            raise UsageError(f"a contact sheet cannot be called {contact_sheet}: end its name with .png, .jpg or .pdf")
+        printing.check_writable(contact_sheet)
+    jobs = printing.find_jobs(records, output, form)
+    pages = printing.print_all(jobs, plan, workers)
+    thumbnails, refused = _watch(pages, len(jobs))
+    if refused < len(jobs):
+        typer.echo(str(output) if output.is_file() else f"{len(jobs) - refused} pages in {output}")
     if contact_sheet and thumbnails:
         printing.write_page(printing.contact_sheet(thumbnails), contact_sheet)
         typer.echo(str(contact_sheet))
@@ -261,13 +274,17 @@ def _watch(pages: "Iterator[Printed]", count: int) -> "tuple[list[Pixels], int]"
     return thumbnails, refused
 
 
-def _gain(text: str) -> "Gain":
-    values = text.split("/")
+def _numbers(text: str, between: str, option: str, advice: str) -> float | tuple[float, float]:
+    """One number, or two with a sign between them."""
     try:
-        limb, chest = (float(value) for value in (values if len(values) == 2 else [text, text]))
-    except ValueError as error:
-        raise UsageError(f"--gain {text} is no gain: give mm/mV as in 10, or 10/5 for limb and chest leads") from error
-    return limb, chest
+        values = [float(value) for value in text.split(between)]
+    except ValueError:
+        values = []
+    if len(values) == 1:
+        return values[0]
+    if len(values) == 2:
+        return values[0], values[1]
+    raise UsageError(f"{option} {text} is no number: {advice}")
 
 
 def _list_findings(wanted: bool) -> None:

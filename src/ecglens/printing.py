@@ -1,8 +1,8 @@
 """Print records: files of digital ECGs in, pages in PNG, JPEG, PDF or SVG out, with their truth where it is wanted."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,16 +16,17 @@ from ecglens.errors import FormatError, SignalError, UnreadableError, UsageError
 from ecglens.intervals import measure
 from ecglens.io import read
 from ecglens.paper import truth, vector
-from ecglens.paper.damage import wear
+from ecglens.paper.damage import WAYS, wear
 from ecglens.paper.drawing import draw
 from ecglens.paper.furniture import Notes, measured_notes, random_notes
-from ecglens.paper.layout import load_layout
+from ecglens.paper.layout import layouts, load_layout
 from ecglens.paper.page import Page, Pixels
 from ecglens.paper.sheet import Gain, Sheet, compose
 from ecglens.paper.style import load_style, random_style
+from ecglens.processes import spread
 from ecglens.record import Record
 
-FORMATS: Final = ("png", "jpg", "pdf", "svg")
+FORMATS: Final = ("png", "jpg", "jpeg", "pdf", "svg")
 
 _THUMBNAIL: Final = (480, 360)  # width, height in pixels, of a page on a contact sheet
 _ACROSS: Final = 4
@@ -34,10 +35,12 @@ _GAP: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How records are printed; ``style`` may be "random". ``truth`` writes a JSON file and a mask beside each page.
+    """How records are printed. ``truth`` writes a JSON file and a mask beside each page.
 
-    The layout's own rhythm strips give way to ``rhythm`` where that is given. Everything random follows from ``seed``
-    and the record's name, so a page does not depend on the others, nor on who draws it.
+    ``layout`` and ``style`` may be "random", and ``wear`` two grades to draw one between; damage comes in one of
+    ``ways``, without the effects named in ``without``. The layout's own rhythm strips give way to ``rhythm`` where that
+    is given. Everything random follows from ``seed`` and the record's samples: a page depends neither on the others
+    nor on names, nor on who draws it.
     """
 
     layout: str = "3x4+1"
@@ -47,11 +50,20 @@ class Plan:
     speed: float = 25.0
     gain: Gain = 10.0
     notes: Literal["none", "measured", "invented"] = "none"
-    wear: float = 0.0
+    wear: float | tuple[float, float] = 0.0
+    ways: tuple[str, ...] = WAYS
+    without: tuple[str, ...] = ()
     rotation: float = 0.0
     px_per_mm: float = 8.0
     seed: int = 0
     truth: bool = False
+
+
+class Job(NamedTuple):
+    """A record to print and the page's file, whose ending says what kind of file it is."""
+
+    source: Path
+    target: Path
 
 
 class Printed(NamedTuple):
@@ -62,61 +74,86 @@ class Printed(NamedTuple):
     refused: str | None
 
 
-def print_one(source: Path, target: Path, plan: Plan) -> Printed:
-    """Print the record at ``source`` to ``target``, whose ending says what kind of file it becomes.
+def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None) -> list[Job]:
+    """Say what is printed where: a record to the file ``output``, or any number of them into that folder.
 
-    A worn page says the scale at which it was drawn. Raises UsageError for a plan or target that cannot be,
-    UnreadableError where the record cannot be read or is over before the page begins.
+    Of folders all WFDB headers below are taken, and the pages lie as their records do. ``ending`` is that of the pages
+    in a folder, "png" by default. Raises UsageError for endings that are none of ``FORMATS``, one file for several
+    records, two records for one page, a folder without records, and an output that cannot be written.
     """
+    given = list(inputs)
+    if ending is not None and ending not in FORMATS:
+        raise UsageError(f"pages cannot be written as {ending!r}: choose {', '.join(FORMATS)}")
+    if len(given) == 1 and not given[0].is_dir() and output.suffix and not output.is_dir():
+        if output.suffix[1:] not in FORMATS or ending not in (None, output.suffix[1:]):
+            raise UsageError(f"a page cannot be called {output}: end its name with .{', .'.join(FORMATS)}")
+        jobs = [Job(given[0], output)]
+    else:
+        found = [pair for path in given for pair in _records(path)]
+        if output.suffix[1:] in FORMATS and not output.is_dir():
+            raise UsageError(f"{output} is one file for {len(found)} records: give a folder's name, without an ending")
+        jobs = [Job(source, output / f"{name}.{ending or FORMATS[0]}") for source, name in found]
+    if len({job.target for job in jobs}) < len(jobs):
+        raise UsageError("two of the records have the same name: print their folders one by one")
+    check_writable(jobs[0].target)
+    return jobs
+
+
+def _records(path: Path) -> list[tuple[Path, Path]]:
+    """Records and their names below ``path``, which is one or a folder of WFDB headers."""
+    if not path.is_dir():
+        return [(path, Path(path.stem))]
+    found = sorted(path.rglob("*.hea"))
+    if not found:
+        raise UsageError(f"the folder {path} holds no WFDB headers: name the files themselves")
+    return [(header, header.relative_to(path).with_suffix("")) for header in found]
+
+
+def print_all(jobs: Sequence[Job], plan: Plan, workers: int = 1) -> Iterator[Printed]:
+    """Print every record and yield what became of each, in order; one that cannot be read is passed by.
+
+    Raises UsageError for a plan that cannot be, such as an SVG of a worn page.
+    """
+    return spread(partial(_print_or_say, plan=plan), jobs, workers, chunk=4)
+
+
+def _print_or_say(job: Job, plan: Plan) -> Printed:
+    try:
+        return Printed(job.target, _small(_print(job, plan).pixels), None)
+    except UnreadableError as error:
+        return Printed(job.target, None, str(error))
+
+
+def _print(job: Job, plan: Plan) -> Page:
+    """Print one record; a worn page says the scale at which it was drawn."""
+    source, target = job
     record = read(source)
     if isinstance(record, Page):
         raise FormatError(f"{source} is a picture already: give a digital ECG")
     if plan.start >= record.duration:
         raise SignalError(f"{source} is over after {record.duration:g} s: choose an earlier start")
-    rng = np.random.default_rng([plan.seed, crc32(source.stem.encode())])
-    sheet = _compose(record, plan, rng)
-    flat = plan.wear == 0 and plan.rotation == 0
+    rng = np.random.default_rng([plan.seed, crc32(record.signal.tobytes())])
+    sheet, grade = _compose(record, plan, rng), _grade(plan, rng)
+    flat = grade == 0 and plan.rotation == 0
     if target.suffix == ".svg" and not flat:
         raise UsageError("an SVG page is neither worn nor turned: choose PNG, or leave out --wear and --rotation")
-    page = wear(draw(sheet, plan.px_per_mm, plan.rotation), plan.wear, rng)
+    page = draw(sheet, plan.px_per_mm, plan.rotation)
+    page = wear(page, grade, rng, ways=plan.ways, without=plan.without)
     if flat and target.suffix in (".svg", ".pdf"):
-        _write(target, vector.svg(sheet).encode() if target.suffix == ".svg" else vector.pdf(sheet))
+        content = vector.svg(sheet).encode() if target.suffix == ".svg" else vector.pdf(sheet)
+        _write(target, lambda: target.write_bytes(content))
     else:
         write_page(replace(page, px_per_mm=plan.px_per_mm), target)
     if plan.truth:
-        _write(target.with_suffix(".json"), json.dumps(truth.describe(page, sheet, target.name)).encode())
+        text = json.dumps(truth.describe(page, sheet, target.name))
+        _write(target, lambda: target.with_suffix(".json").write_text(text, encoding="utf-8"))
         pen = max(1, round(sheet.style.trace_width * plan.px_per_mm))
         write_page(Page(np.repeat(truth.mask(page, pen)[..., None], 3, axis=2)), target.with_suffix(".mask.png"))
-    return Printed(target, _small(page.pixels), None)
+    return page
 
 
-def print_all(sources: Sequence[Path], folder: Path, ending: str, plan: Plan, workers: int = 1) -> Iterator[Printed]:
-    """Print every record into ``folder`` and yield what became of each, in order; one that cannot be read is passed by.
-
-    Raises UsageError where two records would get the same name, and for an ending that is none of ``FORMATS``.
-    """
-    if ending not in FORMATS:
-        raise UsageError(f"pages cannot be written as {ending!r}: choose {', '.join(FORMATS)}")
-    targets = [folder / f"{source.stem}.{ending}" for source in sources]
-    if len(set(targets)) < len(targets):
-        raise UsageError("two of the records have the same name: print their folders one by one")
-    work = partial(_try, plan=plan)
-    if workers == 1:
-        yield from map(work, sources, targets)
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            yield from pool.map(work, sources, targets, chunksize=4)
-
-
-def find_records(inputs: Iterable[Path]) -> list[Path]:
-    """Return files as named, and of folders all WFDB headers in them. Raises UsageError for a folder without."""
-    found: list[Path] = []
-    for path in inputs:
-        inside = sorted(path.rglob("*.hea")) if path.is_dir() else [path]
-        if not inside:
-            raise UsageError(f"the folder {path} holds no WFDB headers: name the files themselves")
-        found += inside
-    return found
+def _grade(plan: Plan, rng: np.random.Generator) -> float:
+    return plan.wear if isinstance(plan.wear, int | float) else float(rng.uniform(*plan.wear))
 
 
 def write_page(page: Page, path: Path) -> None:
@@ -125,11 +162,24 @@ def write_page(page: Page, path: Path) -> None:
 
     dpi = 25.4 * (page.px_per_mm or 0)
     scale: dict[str, Any] = {"dpi": (dpi, dpi), "resolution": dpi} if dpi else {}  # PDF reads the second
+    _write(path, lambda: Image.fromarray(page.pixels).save(path, **scale))
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of ``path``, and raise UsageError where nothing can be written there."""
+    _write(path, lambda: None)
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}: choose a name that is not taken, in a folder that can be written")
+
+
+def _write(path: Path, write: Callable[[], object]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(page.pixels).save(path, **scale)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot write {path}: {error}; choose another name") from error
+        write()
+    except OSError as error:
+        raise UsageError(f"cannot write {path} ({error.strerror or error}): choose another name or folder") from error
+    except ValueError as error:  # Pillow's, for an ending it does not know or a page too large for the format
+        raise UsageError(f"cannot write {path} ({error}): choose another format") from error
 
 
 def contact_sheet(thumbnails: Sequence[Pixels]) -> Page:
@@ -146,7 +196,7 @@ def contact_sheet(thumbnails: Sequence[Pixels]) -> Page:
 
 
 def _compose(record: Record, plan: Plan, rng: np.random.Generator) -> Sheet:
-    layout = load_layout(plan.layout)
+    layout = load_layout(str(rng.choice(layouts())) if plan.layout == "random" else plan.layout)
     if plan.rhythm:
         try:
             layout = replace(layout, rhythm=plan.rhythm)
@@ -163,22 +213,7 @@ def _note(record: Record, plan: Plan, rng: np.random.Generator) -> Notes | None:
     return random_notes(rng) if plan.notes == "invented" else None
 
 
-def _try(source: Path, target: Path, plan: Plan) -> Printed:
-    try:
-        return print_one(source, target, plan)
-    except UnreadableError as error:
-        return Printed(target, None, str(error))
-
-
 def _small(pixels: Pixels) -> Pixels:
     scale = min(_THUMBNAIL[0] / pixels.shape[1], _THUMBNAIL[1] / pixels.shape[0])
     size = max(1, int(pixels.shape[1] * scale)), max(1, int(pixels.shape[0] * scale))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}; choose another name") from error

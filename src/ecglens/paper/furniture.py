@@ -4,7 +4,7 @@ Nothing here is read from a record's labels. Invented notes are drawn apart from
 on a training page says anything of its ECG; measured ones are given by who renders the page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +12,10 @@ import numpy as np
 
 _SURNAMES: Final = ("Specimen", "Sample", "Example", "Placeholder", "Testcase", "Nobody", "Invented", "Dummy")
 _FIRST_NAMES: Final = ("Ada", "Bo", "Cleo", "Dot", "Eli", "Fay", "Gus", "Test", "Demo", "Trial")
-_STATEMENTS: Final = (
-    "Normal sinus rhythm", "Normal ECG", "Abnormal ECG", "Otherwise normal ECG", "Borderline ECG", "Sinus bradycardia",
-    "Sinus tachycardia", "Sinus rhythm with sinus arrhythmia", "Atrial fibrillation", "First degree AV block",
-    "Right bundle branch block", "Left bundle branch block", "Incomplete right bundle branch block",
-    "Left axis deviation", "Right axis deviation", "Nonspecific ST abnormality", "Nonspecific T wave abnormality",
-    "Prolonged QT", "Low voltage QRS", "Left ventricular hypertrophy", "Poor R wave progression",
-    "Possible left atrial enlargement", "Cannot rule out anterior infarct, age undetermined", "Early repolarization",
+_ASIDES: Final = (  # what an ECG may show besides its rate, intervals and axis
+    "Nonspecific ST abnormality", "Nonspecific T wave abnormality", "Low voltage QRS", "Left ventricular hypertrophy",
+    "Poor R wave progression", "Possible left atrial enlargement", "Cannot rule out anterior infarct, age undetermined",
+    "Early repolarization",
 )  # fmt: skip
 _ENDINGS: Final = ("", "Unconfirmed", "Unconfirmed Diagnosis", "Confirmed by: INVENTED", "Referred by: NOBODY")
 _UNITS: Final = {"heart_rate_bpm": "/min", "axis_deg": "deg"}  # of what is not in ms
@@ -51,8 +48,10 @@ def measured_notes(summary: Mapping[str, float | None]) -> Notes:
 
 
 def random_notes(rng: np.random.Generator) -> Notes:
-    """Draw notes of somebody who does not exist; any block may be absent."""
-    patient, measurements, statements = _random_patient(rng), _random_measurements(rng), _random_statements(rng)
+    """Draw notes of somebody who does not exist; any block may be absent, and none contradicts another."""
+    summary = _random_summary(rng)
+    patient, statements = _random_patient(rng), _state(summary, rng)
+    measurements = _print(summary, int(rng.integers(4)))[: int(rng.integers(3, 7))]
     kept = rng.random(3) < (0.8, 0.7, 0.6)
     return Notes(patient if kept[0] else (), measurements if kept[1] else (), statements if kept[2] else ())
 
@@ -64,32 +63,53 @@ def _print(summary: Mapping[str, float | None], manner: int) -> tuple[str, ...]:
 
 
 def _random_patient(rng: np.random.Generator) -> tuple[str, ...]:
-    name = f"{rng.choice(_SURNAMES)}, {rng.choice(_FIRST_NAMES)}"
+    name = f"{_one(rng, _SURNAMES)}, {_one(rng, _FIRST_NAMES)}"
     lines = (
         f"Name: {name}" if rng.random() < 0.5 else name.upper(),
         f"ID: X{rng.integers(10**6):06d}",
-        f"{rng.integers(18, 96)} yr  {rng.choice(('Male', 'Female', 'M', 'F', '--'))}",
+        f"{rng.integers(18, 96)} yr  {_one(rng, ('Male', 'Female', 'M', 'F', '--'))}",
         f"{rng.integers(1, 29):02d}.{rng.integers(1, 13):02d}.{rng.integers(1990, 2030)}"
         f"  {rng.integers(24):02d}:{rng.integers(60):02d}",
     )
     return lines[: int(rng.integers(2, len(lines) + 1))]
 
 
-def _random_measurements(rng: np.random.Generator) -> tuple[str, ...]:
-    rate, pr, qrs, qt, qtc = (
-        float(rng.uniform(*span)) for span in ((40, 140), (110, 240), (70, 170), (320, 480), (360, 500))
-    )
-    summary = {
+def _random_summary(rng: np.random.Generator) -> dict[str, float | None]:
+    """Measurements as ``intervals.Measurements.summary()`` names them; without PR in fibrillation."""
+    rate, pr, qtc, axis = rng.uniform((40, 110, 360, -90), (140, 240, 500, 180)).tolist()
+    wide, fibrillates = (rng.random(2) < (0.25, 0.1)).tolist()
+    return {
         "heart_rate_bpm": rate,
-        "pr_ms": pr if rng.random() < 0.9 else None,
-        "qrs_ms": qrs,
-        "qt_ms": qt,
+        "pr_ms": None if fibrillates else pr,
+        "qrs_ms": float(rng.uniform(120, 170) if wide else rng.uniform(70, 110)),
+        "qt_ms": qtc * (60 / rate) ** 0.5,  # Bazett's correction, as most machines print it
         "qtc_ms": qtc,
-        "axis_deg": float(rng.uniform(-90, 180)),
+        "axis_deg": axis,
     }
-    return _print(summary, int(rng.integers(4)))[: int(rng.integers(3, 7))]
 
 
-def _random_statements(rng: np.random.Generator) -> tuple[str, ...]:
-    lines = rng.choice(_STATEMENTS, size=int(rng.integers(1, 5)), replace=False).tolist()
-    return tuple(line for line in (*lines, str(rng.choice(_ENDINGS))) if line)
+def _state(summary: Mapping[str, float | None], rng: np.random.Generator) -> tuple[str, ...]:
+    """Statements on a summary and a few asides, as machines word them."""
+    number = {key: value or 0.0 for key, value in summary.items()}
+    rate, qrs, qtc, axis = (number[key] for key in ("heart_rate_bpm", "qrs_ms", "qtc_ms", "axis_deg"))
+    fibrillates = summary["pr_ms"] is None
+    sinus = "Sinus tachycardia" if rate > 100 else "Sinus bradycardia" if rate < 60 else "Sinus rhythm"
+    seen = [
+        ("First degree AV block", number["pr_ms"] > 200),
+        (_one(rng, ("Right bundle branch block", "Left bundle branch block")), qrs >= 120),
+        ("Left axis deviation", axis < -30),
+        ("Right axis deviation", axis > 90),
+        ("Prolonged QT", qtc > 460),
+    ]
+    lines = ["Atrial fibrillation" if fibrillates else sinus, *(text for text, holds in seen if holds)]
+    lines += [_ASIDES[i] for i in rng.permutation(len(_ASIDES))[: rng.integers(0, 3)]]
+    verdict = "Abnormal ECG"
+    if lines == ["Sinus rhythm"]:
+        lines, verdict = ["Normal sinus rhythm"], "Normal ECG"
+    elif len(lines) == 1 and not fibrillates:
+        verdict = _one(rng, ("Otherwise normal ECG", "Borderline ECG"))
+    return tuple(line for line in (*lines, verdict, _one(rng, _ENDINGS)) if line)
+
+
+def _one(rng: np.random.Generator, options: Sequence[str]) -> str:
+    return options[int(rng.integers(len(options)))]  # many times as fast as rng.choice

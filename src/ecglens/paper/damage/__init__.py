@@ -70,22 +70,24 @@ EFFECTS: Final[Mapping[str, Mapping[str, float]]] = {
 _SHEET_WIDTH: Final = 250.0  # mm, of a page that does not say
 
 
-def wear(page: Page, grade: float, rng: Rng, *, without: Collection[str] = ()) -> Page:
+def wear(page: Page, grade: float, rng: Rng, *, ways: Collection[str] = WAYS, without: Collection[str] = ()) -> Page:
     """Return ``page`` as a picture of it after some use; pixels keep their number, truth moves along.
 
     ``grade`` is from 0 (nothing happens) over 0.5 (an average phone photograph or bad scan) to 1 (a bad photograph of
-    a crumpled sheet on a messy desk, which a trained person can still read). Effects named in ``without`` do not
-    happen; the others stay as they were. Annotations stay where the record was drawn, even if something covers them.
-    Raises UsageError for a grade outside 0 to 1 and for effects that are not in ``EFFECTS``.
+    a crumpled sheet on a messy desk, which a trained person can still read). The picture is made in one of ``ways``.
+    Effects named in ``without`` do not happen; the others stay as they were. Annotations stay where the record was
+    drawn, even if something covers them. Raises UsageError for a grade outside 0 to 1, for ways that are not in
+    ``WAYS`` or none at all, and for effects that are not in ``EFFECTS``.
     """
     if not 0 <= grade <= 1:
         raise UsageError(f"a page cannot be worn to grade {grade:g}: give a grade from 0 to 1")
-    unknown = sorted(set(without) - EFFECTS.keys())
-    if unknown:
+    if unknown := sorted(set(without) - EFFECTS.keys()):
         raise UsageError(f"{unknown[0]!r} is no effect of wear: choose from {', '.join(EFFECTS)}")
+    if not ways or not set(ways) <= set(WAYS):
+        raise UsageError(f"{', '.join(sorted(ways))!r} is no way to wear a page: choose from {', '.join(WAYS)}")
     if grade == 0:
         return page
-    way, shot, doses = _draw(grade, rng, without)
+    way, shot, doses = _draw(grade, rng, ways, without)
     scale = _scale(page)
     worn = Page(mark(page.pixels, scale, doses), page.px_per_mm, page.traces, page.boxes, page.nodes)
     worn, outline, field = shoot(worn, scale, way, shot, doses)
@@ -97,10 +99,11 @@ def wear(page: Page, grade: float, rng: Rng, *, without: Collection[str] = ()) -
     return Page(pixels, worn.px_per_mm, worn.traces, worn.boxes, worn.nodes)
 
 
-def _draw(grade: float, rng: Rng, without: Collection[str]) -> tuple[str, Rng, dict[str, Dose]]:
+def _draw(grade: float, rng: Rng, ways: Collection[str], without: Collection[str]) -> tuple[str, Rng, dict[str, Dose]]:
     """The way the picture is made, chance for the shot itself, and what happens to the picture."""
     shares = _WAY_SHARES[0] * (1 - grade) + _WAY_SHARES[1] * grade
-    way = WAYS[min(int(np.searchsorted(np.cumsum(shares), rng.random())), len(WAYS) - 1)]
+    shares = np.cumsum(shares * [way in ways for way in WAYS])
+    way = WAYS[int(np.searchsorted(shares, rng.random() * shares[-1]))]
     lots, strengths = rng.random(len(EFFECTS)), grade * rng.uniform(0.4, 1.0, len(EFFECTS))
     shot, *seeds = rng.integers(0, 2**63, 1 + len(EFFECTS)).tolist()
     rows = zip(EFFECTS.items(), lots.tolist(), strengths.tolist(), seeds, strict=True)
