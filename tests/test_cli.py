@@ -14,6 +14,7 @@ from ecglens.cli import main
 from ecglens.datasets import open_dataset
 from ecglens.labels import KEYS
 from ecglens.paper import layouts, styles
+from ecglens.paper.damage import EFFECTS, WAYS
 
 
 def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -184,7 +185,7 @@ def test_layouts_and_styles_are_listed() -> None:
         "effects of wear:",
     ]
     names = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert names == [*layouts(), *styles()]
+    assert names == [*layouts(), *styles(), *WAYS, *EFFECTS]
 
 
 @pytest.mark.parametrize(
