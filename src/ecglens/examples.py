@@ -16,6 +16,7 @@ from ecglens.paper import PAPER_LAYOUTS, random_page
 from ecglens.recipe import Recipe
 from ecglens.record import Record
 from ecglens.signal import crop
+from ecglens.team import ALONE, Team
 
 Array = npt.NDArray[np.float32]
 
@@ -78,10 +79,13 @@ def page_example(
 
 
 class Order(Sampler[list[Key]]):
-    """Batches of keys for all epochs of one stage, from batch ``first`` on; each epoch is a new shuffle."""
+    """Batches of keys for all epochs of one stage, from batch ``first`` on; each epoch is a new shuffle.
 
-    def __init__(self, exams: int, recipe: Recipe, stage: int, first: int = 0) -> None:
-        self.exams, self.recipe, self.stage, self.first = exams, recipe, stage, first
+    Of each batch a team's process gets its share.
+    """
+
+    def __init__(self, exams: int, recipe: Recipe, stage: int, first: int = 0, team: Team = ALONE) -> None:
+        self.exams, self.recipe, self.stage, self.first, self.team = exams, recipe, stage, first, team
         self.per_epoch = max(1, exams // recipe.batch_size)
 
     def __len__(self) -> int:
@@ -95,7 +99,8 @@ class Order(Sampler[list[Key]]):
             if batch == 0 or step == self.first:
                 shuffled = np.random.default_rng([self.recipe.seed, epoch]).permutation(self.exams)
             size = self.recipe.batch_size
-            yield [Key(int(i), epoch, stage.size) for i in shuffled[batch * size : (batch + 1) * size]]
+            exams = shuffled[batch * size : (batch + 1) * size][self.team.rank :: self.team.size]
+            yield [Key(int(i), epoch, stage.size) for i in exams]
 
 
 class Windows(Dataset[dict[str, Tensor]]):

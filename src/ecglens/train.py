@@ -35,6 +35,7 @@ from ecglens.models.checkpoint import Spec, build_network, load_weights, save_tr
 from ecglens.models.inception import InceptionNet
 from ecglens.processes import cores
 from ecglens.recipe import Recipe
+from ecglens.team import Team, joined
 
 log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
@@ -57,15 +58,14 @@ def train(
     """Train on the exams below ``data`` and leave ``model.safetensors``, ``model.json`` and ``log.jsonl`` in ``out``.
 
     ``init`` is ``imagenet`` (image only), ``none`` or a safetensors file. A run found in ``out`` is carried on.
-    Raises UsageError when ``out`` holds another run, ModelError when ``init`` cannot be loaded.
+    Several processes started by ``torchrun`` train one network, if all see ``data`` and ``out``; what they share out is
+    the batch. Raises UsageError when ``out`` holds another run, ModelError when ``init`` cannot be loaded.
     """
     if init == "imagenet" and kind == "signal":
         raise UsageError("there are no ImageNet weights for signals: use --init none or a file")
-    workers = cores() if workers is None else workers
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     spec: Spec = ImageSpec(size=recipe.stages[-1].size) if kind == "image" else SignalSpec(scalars=recipe.scalars)
     exams = open_dataset(data)
-    measured = kind == "signal" and recipe.scalars
     parts = exams.split(recipe.train_folds, recipe.valid_folds)
     check_labels(exams.labels[parts[1]])
     torch.manual_seed(recipe.seed)
@@ -73,32 +73,49 @@ def train(
     network = build_network(spec, imagenet=fresh and init == "imagenet")
     if fresh and init not in ("imagenet", "none"):
         load_weights(network, Path(init))
-    claim(out, {"kind": kind, "init": init, "data": exams.name, "exams": len(exams), "recipe": asdict(recipe)})
-    train_store, valid_store = (
-        _prepare(exams, part, out / name, measured, max(workers, 1))
-        for name, part in zip(("train", "valid"), parts, strict=True)
-    )
-    if isinstance(network, InceptionNet) and recipe.scalars:
-        network.scalar_mean.copy_(torch.from_numpy(np.nanmean(train_store.scalars, axis=0)))
-        deviation = np.nanstd(train_store.scalars, axis=0)
-        network.scalar_std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))  # one may never vary
-    facts = {"data": exams.name, "init": Path(init).name}
-    Run(network.to(where), spec, recipe, train_store, valid_store, out, where, workers, facts).go()
+    with joined(where) as team:
+        run = {"kind": kind, "init": init, "data": exams.name, "exams": len(exams), "recipe": asdict(recipe)}
+        claim(out, run, team)
+        workers = cores() // team.size if workers is None else workers
+        prepare = partial(_prepare, exams, out, kind == "signal" and recipe.scalars, max(workers, 1), team)
+        stores = prepare("train", parts[0]), prepare("valid", parts[1])
+        if isinstance(network, InceptionNet) and recipe.scalars:
+            _scale(network, stores[0].scalars)
+        if not team.leads:
+            torch.manual_seed(recipe.seed + team.rank)  # each drops out other activations
+        facts = {"data": exams.name, "init": Path(init).name}
+        Run(network.to(where), spec, recipe, *stores, out, where, workers, facts, team).go()
 
 
-def _prepare(exams: Exams, part: npt.NDArray[np.intp], path: Path, measured: bool, workers: int) -> Store:
-    with _bar() as bar:
-        task = bar.add_task(f"preparing {path.name}", total=len(part), rate="")
-        return prepare_store(exams, part, path, measured, workers, tick=lambda: bar.advance(task))
+def _scale(network: InceptionNet, values: Array) -> None:
+    """Give the network the mean and spread of the scalars (n, 8) it is trained on."""
+    deviation = np.nanstd(values, axis=0)
+    network.scalar_mean.copy_(torch.from_numpy(np.nanmean(values, axis=0)))
+    network.scalar_std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))  # one may never vary
 
 
-def claim(out: Path, run: dict[str, Any]) -> None:
+def _prepare(
+    exams: Exams, out: Path, measured: bool, workers: int, team: Team, name: str, part: npt.NDArray[np.intp]
+) -> Store:
+    """The store of some exams, which the first of the team prepares while the others wait."""
+    if not team.leads:
+        team.wait()
+    with _bar(team) as bar:
+        task = bar.add_task(f"preparing {name}", total=len(part), rate="")
+        store = prepare_store(exams, part, out / name, measured, workers, tick=lambda: bar.advance(task))
+    if team.leads:
+        team.wait()
+    return store
+
+
+def claim(out: Path, run: dict[str, Any], team: Team) -> None:
     """Make ``out`` the folder of this run. Raises UsageError where it holds another one."""
-    out.mkdir(parents=True, exist_ok=True)
     path, text = out / "run.json", json.dumps(run, indent=1, sort_keys=True)
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise UsageError(f"{out} holds a run of another recipe or other data: give another --out or remove the folder")
-    replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))
+    if team.leads:
+        out.mkdir(parents=True, exist_ok=True)
+        replace_file(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def check_labels(labels: Array) -> None:
@@ -143,11 +160,13 @@ class Run:
     device: torch.device
     workers: int
     facts: dict[str, Any]
+    team: Team
     stage: int = 0
     step: int = 0  # within the stage
     best: float = -1.0
     average: AveragedModel = field(init=False)
     optimizer: torch.optim.Optimizer = field(init=False)
+    shared: nn.Module = field(init=False)  # the network with the team's gradients
     saved_at: float = field(default_factory=time.monotonic)
 
     def go(self) -> None:
@@ -173,10 +192,11 @@ class Run:
             {"params": [p for p in learning if p.ndim <= 1], "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=stage.lr)
+        self.shared = self.team.share(self.network)
 
     def _run_stage(self) -> None:
         stage = self.recipe.stages[self.stage]
-        order = Order(len(self.train_store), self.recipe, self.stage, self.step)
+        order = Order(len(self.train_store), self.recipe, self.stage, self.step, self.team)
         total = stage.steps(order.per_epoch)
         examples = Examples(self.train_store, self.spec, self.recipe)
         loader = DataLoader(
@@ -191,7 +211,7 @@ class Run:
         ]
         losses: list[float] = []
         began, waited, ready = time.monotonic(), 0.0, time.monotonic()
-        with _bar() as bar:
+        with _bar(self.team) as bar:
             task = bar.add_task(f"stage {self.stage + 1}", total=total * self.recipe.batch_size, rate="")
             bar.update(task, completed=self.step * self.recipe.batch_size)
             for batch in loader:
@@ -220,7 +240,7 @@ class Run:
             inputs["pixels"] = inputs["pixels"].contiguous(memory_format=torch.channels_last)
         select_part(self.network, self.recipe.stages[self.stage].part)
         with self._precision():
-            logits = self.network(**inputs)
+            logits = self.shared(**inputs)
         loss = balanced_loss(logits.float(), labels, *weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -234,9 +254,15 @@ class Run:
         return torch.autocast("cuda", dtype=torch.bfloat16) if cuda else nullcontext()
 
     def _finish_epoch(self, per_epoch: int, facts: dict[str, float]) -> None:
+        """Score the mean weights, keep them if they are the best so far; the others of the team wait."""
+        if self.team.leads:
+            self._score(self.recipe.epochs_before(self.stage) + round(self.step / per_epoch, 2), facts)
+        self.team.wait()
+        self._checkpoint()
+
+    def _score(self, epoch: float, facts: dict[str, float]) -> None:
         logits = predict(self.average.module, self.valid_store, self.spec, self.device, self.workers)
         scores = score(self.valid_store.labels, logits)
-        epoch = self.recipe.epochs_before(self.stage) + round(self.step / per_epoch, 2)
         line = {"epoch": epoch, **facts, "memory_mb": _memory(self.device), **scores}
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -253,9 +279,11 @@ class Run:
             }
             weights = {k: v.cpu().contiguous() for k, v in self.average.module.state_dict().items()}
             save_trained(self.out, weights, self.spec, facts_kept)
-        self._checkpoint()
 
     def _checkpoint(self) -> None:
+        self.saved_at = time.monotonic()
+        if not self.team.leads:
+            return
         state = {
             "stage": self.stage,
             "step": self.step,
@@ -267,7 +295,6 @@ class Run:
             "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
         }
         replace_file(self.out / "checkpoint.pt", lambda path: torch.save(state, path))
-        self.saved_at = time.monotonic()
 
     def _resume(self) -> None:
         path = self.out / "checkpoint.pt"
@@ -280,8 +307,9 @@ class Run:
         if self.stage < len(self.recipe.stages):
             self._start_stage()
             self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"].cpu())
-        if self.device.type == "cuda":
+        if self.team.leads:  # the others' chance begins anew
+            torch.set_rng_state(state["rng"].cpu())
+        if self.team.leads and self.device.type == "cuda":
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda_rng"]])
         log.info("going on from stage %d, step %d", self.stage + 1, self.step)
 
@@ -361,6 +389,6 @@ def _memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _bar() -> Progress:
+def _bar(team: Team) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), disable=not team.leads)
