@@ -18,14 +18,14 @@ INDEPENDENT: Final = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 DERIVED_FROM_I_II: Final = np.array([[-1.0, 1.0], [-0.5, -0.5], [1.0, -0.5], [-0.5, 1.0]], np.float32)
 
 _BY_FOLDED = {name.upper(): name for name in LEADS}
-_PREFIX = re.compile(r"(?:(?:ECG|LEAD)(?:-|\s*[_:]?\s*))*")
+_PREFIX = re.compile(r"(?:(?:E[CK]G|LEAD)(?:-|\s*[_:]?\s*))*")
 
 
 def canonical(name: str) -> str | None:
     """Return the standard spelling of a lead name (``"AVR"``, ``"avr"``, ``"Lead II"``), or None.
 
-    Case, blanks around it and a leading "lead" or "ECG" are folded; a name that could mean something else (``MLII``,
-    ``CM5``, or ``-aVR``, which is upside down) is not a standard lead and gives None.
+    Case, blanks around it and a leading "lead", "ECG" or "EKG" are folded; a name that could mean something else
+    (``MLII``, ``CM5``, or ``-aVR``, which is upside down) is not a standard lead and gives None.
     """
     return _BY_FOLDED.get(_PREFIX.sub("", name.strip().upper(), count=1))
 
