@@ -33,7 +33,7 @@ def test_the_identities_hold_as_einthoven_and_goldberger_state_them(independent:
 
 @pytest.mark.parametrize("lead", LEADS)
 def test_common_spellings_name_a_lead(lead: str) -> None:
-    for prefix in ("", "ECG ", "ECG_", "Lead ", "lead-", "LEAD: ", "ECG Lead "):
+    for prefix in ("", "ECG ", "EKG ", "ECG_", "Lead ", "lead-", "LEAD: ", "ECG Lead "):
         for name in (lead, lead.upper(), lead.lower()):
             assert canonical(f" {prefix}{name} ") == lead
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import FileError, FormatError, SignalError
-from ecglens.io import channels, source, wfdb
+from ecglens.io import channels, source
 from ecglens.leads import LEADS
 from ecglens.record import Record, Signal
 
@@ -170,7 +170,7 @@ def _columns(table: Bytes, header: _Header) -> list[Bytes]:
 def _starts(columns: list[Bytes], header: _Header, per_record: int, fs: float, name: str) -> Places:
     """Return the sample with which each record begins. Raises SignalError where the whole is too long."""
     seconds = _onsets(columns, header, name) if header.gaps else np.arange(header.records) * header.duration
-    if not (seconds[-1] - seconds[0]) * fs + per_record <= wfdb.MAX_SAMPLES / len(LEADS):
+    if not (seconds[-1] - seconds[0]) * fs + per_record <= source.MAX_SAMPLES / len(LEADS):
         raise SignalError(f"{name} is too long to read at once: cut out the two hours that matter")
     starts: Places = np.rint((seconds - seconds[0]) * fs).astype(np.int64)
     if (np.diff(starts) < per_record).any():

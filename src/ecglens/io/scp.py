@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import FileError, FormatError, SignalError
-from ecglens.io import channels, source, wfdb
+from ecglens.io import channels, source
 from ecglens.leads import LEADS
 from ecglens.record import Record, Signal
 
@@ -305,7 +305,7 @@ def _millivolts(leads: list[tuple[str, int, Samples]], step: int, name: str) -> 
     """Put leads (name, number of the first sample, samples) on one axis of time, NaN where one has no samples."""
     first = min(start for _, start, _ in leads)
     total = max(start + len(samples) for _, start, samples in leads) - first
-    if total * len(LEADS) > wfdb.MAX_SAMPLES:
+    if total * len(LEADS) > source.MAX_SAMPLES:
         raise SignalError(f"{name} has leads {total} samples apart: export an ECG of simultaneous leads")
     rows = {lead: np.full(total, np.nan, np.float32) for lead, _, _ in leads}
     for lead, start, samples in leads:

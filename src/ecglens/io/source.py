@@ -1,17 +1,19 @@
 """Files and bytes as they come in, with every way of not getting them as a FileError."""
 
+import math
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ecglens.errors import FileError
+from ecglens.errors import FileError, SignalError
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
 HEAD: Final = 4096  # bytes that tell one format from another
 MAX_BYTES: Final = 256 << 20
+MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,32 @@ class Opened:
 
     count: int
     read: Callable[[int], Record | Page]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the caller says of files that do not say it themselves: ``fs`` in Hz, ``unit`` of voltage."""
+
+    fs: float | None = None
+    unit: str | None = None
+
+    def settle_rate(self, found: float | None, name: str) -> float:
+        """The rate in Hz that was ``found`` in the file or said; SignalError where neither, or where they differ."""
+        rate = self.fs if found is None else found
+        if rate is None:
+            raise SignalError(f"{name} does not say its sampling rate: say it with --fs, in Hz")
+        if self.fs is not None and not math.isclose(rate, self.fs, rel_tol=1e-3):
+            raise SignalError(f"{name} has {rate:g} Hz, but --fs says {self.fs:g}: correct it or leave it out")
+        return rate
+
+    def settle_unit(self, found: str, name: str) -> str:
+        """The unit that was ``found`` in the file ("" for none) or said; SignalError where neither, or they differ."""
+        unit = found or self.unit
+        if not unit:
+            raise SignalError(f"{name} does not say its unit: say it with --unit, as V, mV, uV or nV")
+        if self.unit and unit != self.unit:
+            raise SignalError(f"{name} is in {unit[:40]!r}, but --unit says {self.unit!r}: correct it or leave it out")
+        return unit
 
 
 def head(path: Path) -> bytes:

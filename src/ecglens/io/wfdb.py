@@ -1,12 +1,14 @@
 """WFDB records (PhysioNet): a text header ``.hea`` and the signal files it names.
 
-Facts are from the WFDB Applications Guide, header(5) and signal(5). Where that guide lets a reader assume a value
-that decides what the numbers mean (250 Hz, 200 units per mV), this reader refuses instead.
+Facts are from the WFDB Applications Guide, header(5) and signal(5); of the compressed formats, which are FLAC streams,
+from the ``wfdb`` package of its authors. Where the guide lets a reader assume a value that decides what the numbers
+mean (250 Hz, 200 units per mV), this reader refuses instead.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import FileError, FormatError, SignalError, UsageError
+from ecglens.errors import FileError, FormatError, SignalError, UnreadableError, UsageError
 from ecglens.io import channels, source
 from ecglens.leads import LEADS
 from ecglens.record import Record, Signal
@@ -24,7 +26,6 @@ Bytes = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.int32]
 
 MAX_HEADER: Final = 1 << 20  # bytes; a header of 10,000 segments has a quarter of that
-MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
 _LARGEST_16: Final = 32767
 
 _INTEGER = r"[-+]?\d{1,15}"
@@ -154,12 +155,6 @@ def write(record: Record, path: Path, notes: Mapping[str, str] = MappingProxyTyp
     return header
 
 
-def comments(path: Path) -> dict[str, str]:
-    """Give the ``# key: value`` comments of a header, such as Age, Sex and Dx in the PhysioNet Challenge data."""
-    pairs = (line.partition(":") for line in load_header(path).comments)
-    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
-
-
 def load_header(path: Path) -> Header:
     """Read and parse a ``.hea`` file. Raises FileError where it cannot be read, FormatError where it is no header."""
     return parse_header(source.content(path, MAX_HEADER), path.name)
@@ -232,9 +227,12 @@ def _plain_name(name: str, file: str) -> str:
 def _read_segments(header: Header, folder: Path) -> tuple[dict[str, Signal], float]:
     """Join the segments of a record by lead name; what a segment lacks is NaN (fixed and variable layout alike)."""
     total = sum(length for _, length in header.segments)
-    if total == 0 or total * len(LEADS) > MAX_SAMPLES:
+    if total == 0 or total * len(LEADS) > source.MAX_SAMPLES:
         raise SignalError(f"{header.file} has {total} samples: give a record of seconds to two hours")
     fs = _rate(header)
+    names = [name for name, _ in header.segments if name != "~"]
+    if len(set(names)) < len(names):  # no recorder writes this, and it would make little files much work
+        raise FormatError(f"{header.file} names a segment twice: name each once")
     joined: dict[str, Signal] = {}
     at = 0
     for name, length in header.segments:
@@ -281,15 +279,18 @@ def _rate(header: Header) -> float:
 
 def _read_file(path: Path, stored: Sequence[Channel], header: Header) -> list[Samples]:
     """Read one signal file: the samples of each of its channels, not yet calibrated or deskewed."""
-    coding = _FORMATS.get(stored[0].format)
-    if coding is None or len({(channel.format, channel.offset) for channel in stored}) != 1:
-        formats = ", ".join(sorted({str(channel.format) for channel in stored}))
-        raise FormatError(f"{path.name} is stored in WFDB format {formats}, which is not read: convert it to format 16")
+    if len({(channel.format, channel.offset) for channel in stored}) != 1:
+        raise FormatError(f"{path.name} has several storage formats in {header.file}: correct the header")
+    kind = stored[0].format
+    if kind in _COMPRESSED:
+        return _read_flac(path, stored, header)
+    if kind not in _FORMATS:
+        raise FormatError(f"{path.name} is stored in WFDB format {kind}, which is not read: convert it to format 16")
+    coding = _FORMATS[kind]
     frame = sum(channel.per_frame for channel in stored)
-    raw = _read_bytes(path, stored[0].offset)
+    raw = np.frombuffer(_content(path), np.uint8)[stored[0].offset :]
     frames = coding.capacity(len(raw)) // frame if header.length is None else header.length
-    if frame * frames > MAX_SAMPLES:
-        raise SignalError(f"{path.name} is too long to read at once: cut out the two hours that matter")
+    _check_length(frame * frames, path)
     if not frames or len(raw) < coding.size(frame * frames):
         wanted = f"{coding.size(frame * frames)} bytes of samples, not {len(raw)}" if frames else "samples"
         raise FileError(f"{path.name} is cut off ({header.file} promises {wanted}): copy it again")
@@ -298,10 +299,42 @@ def _read_file(path: Path, stored: Sequence[Channel], header: Header) -> list[Sa
     return [part.reshape(-1) for part in np.split(table, ends, axis=1)]
 
 
-def _read_bytes(path: Path, offset: int) -> Bytes:
+def _read_flac(path: Path, stored: Sequence[Channel], header: Header) -> list[Samples]:
+    """As ``_read_file``. The offset counts samples here, and a channel's samples of a frame follow each other."""
+    import soundfile
+
+    content, first = _content(path), stored[0]
+    try:
+        with soundfile.SoundFile(BytesIO(content)) as sound:
+            depth = _DEPTHS.get(sound.subtype, 32)
+            fits = sound.format == "FLAC" and sound.channels == len(stored) and depth <= _COMPRESSED[first.format]
+            if not fits or any(channel.per_frame != first.per_frame for channel in stored):
+                raise FormatError(f"{path.name} is not the FLAC file that {header.file} describes: copy both again")
+            frames = (sound.frames - first.offset) // first.per_frame if header.length is None else header.length
+            count = frames * first.per_frame
+            _check_length(count * len(stored), path)
+            sound.seek(first.offset)
+            values = np.empty((max(count, 0), len(stored)), np.int32)
+            read = sum(len(sound.read(out=values[at : at + _BLOCK])) for at in range(0, count, _BLOCK))
+    except UnreadableError:
+        raise
+    except Exception as error:  # a damaged stream brings any error out of the library
+        raise FileError(f"{path.name} is damaged or cut off: copy it again") from error
+    if read < max(count, 1):
+        raise FileError(f"{path.name} is cut off ({header.file} promises {count} samples of each lead): copy it again")
+    values >>= 32 - depth  # the library fills 32 bits from the top
+    return list(values.T)
+
+
+def _content(path: Path) -> bytes:
     if not path.is_file():
         raise FileError(f"{path.name} is missing: put the signal file beside its header")
-    return np.frombuffer(source.content(path), np.uint8)[offset:]
+    return source.content(path)
+
+
+def _check_length(samples: int, path: Path) -> None:
+    if samples > source.MAX_SAMPLES:
+        raise SignalError(f"{path.name} is too long to read at once: cut out the two hours that matter")
 
 
 def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -> Signal:
@@ -309,7 +342,6 @@ def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -
     if channel.gain == 0 or not np.isfinite(channel.gain):
         raise SignalError(f"{header.file} gives no gain for lead {lead}: add its units per mV to the header")
     scale = channels.millivolts(channel.unit, lead, header.file)
-    coding = _FORMATS[channel.format]
     values: npt.NDArray[np.integer] = samples
     if channel.format == 8:  # first differences
         values = channel.first + np.cumsum(samples, dtype=np.int64)
@@ -320,13 +352,18 @@ def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -
         )
     with np.errstate(over="ignore"):  # a preposterous gain gives infinity, which Record refuses
         signal = ((values - float(channel.baseline)) * (scale / channel.gain)).astype(np.float32)
-    if coding.invalid is not None:
-        signal[values == coding.invalid] = np.nan
+    invalid = _invalid(channel.format)
+    if invalid is not None:
+        signal[values == invalid] = np.nan
     if channel.skew:
         # The guide's skew: this signal's samples lag the others' by that many frames in the file.
         shift = min(channel.skew * channel.per_frame, len(signal))
         signal = np.concatenate([signal[shift:], np.full(shift, np.nan, np.float32)])
     return signal
+
+
+def _invalid(kind: int) -> int | None:
+    return -(1 << _COMPRESSED[kind] - 1) if kind in _COMPRESSED else _FORMATS[kind].invalid
 
 
 def _decode_words(dtype: str, zero: int = 0) -> Callable[[Bytes, int], Samples]:
@@ -383,7 +420,9 @@ class _Coding:
         return blocks * (len(self.tails) - 1) + max(n for n, tail in enumerate(self.tails) if tail <= rest)
 
 
-_COMPRESSED: Final = (508, 516, 524)  # FLAC
+_COMPRESSED: Final = {508: 8, 516: 16, 524: 24}  # bits of a sample at most, in FLAC
+_DEPTHS: Final = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}  # what soundfile calls bits of a sample
+_BLOCK: Final = 1 << 20  # samples of a channel; libsndfile fails over 2^24 of all (its issue 431)
 _FORMATS: Final = {
     8: _Coding((0, 1), _decode_words("i1"), None),
     16: _Coding((0, 2), _decode_words("<i2"), -(1 << 15)),
