@@ -84,6 +84,18 @@ def test_standard_input_is_a_file(folder: Path) -> None:
     assert run("diagnose", "-").returncode == 3
 
 
+def test_several_ecgs_of_plain_numbers_are_answered_one_by_one(tmp_path: Path) -> None:
+    signals = [ecglens.simulate({key}, rng=np.random.default_rng(1), fs=250).signal for key in ("ST", "SB")]
+    np.save(tmp_path / "two.npy", 1000 * np.stack(signals))
+    refused = run("diagnose", tmp_path / "two.npy")
+    assert refused.returncode == 3
+    assert "say it with --fs" in refused.stderr
+    done = run("diagnose", tmp_path, "--fs", 250, "--unit", "uV", "--format", "json")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["page"] for answer in answers] == [1, 2]
+    assert [answer["labels"]["ST"]["positive"] for answer in answers] == [True, False]
+
+
 def test_simulated_records_are_told_by_their_seed(tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("again", 1), ("other", 2)):
         assert (

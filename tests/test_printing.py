@@ -142,6 +142,15 @@ def test_pages_lie_as_their_records_do(folder: Path, tmp_path: Path) -> None:
         find_jobs([tmp_path / "in" / "a", tmp_path / "in" / "b"], tmp_path / "out")
 
 
+def test_every_record_of_a_file_gets_its_page(tmp_path: Path) -> None:
+    path, t = tmp_path / "exams.npy", np.arange(600) / 100
+    beats = np.exp(-((((t % 0.8) - 0.3) / 0.02) ** 2))
+    np.savez(path.with_suffix(".npz"), signal=np.stack([np.outer(np.arange(1, 13), beats)] * 2), fs=100, unit="mV")
+    jobs = find_jobs([path.with_suffix(".npz")], tmp_path / "out")
+    assert [job.target.name for job in jobs] == ["exams-1.png", "exams-2.png"]
+    assert [page.refused for page in print_all(jobs, Plan(px_per_mm=2.0))] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("records", "output", "ending", "said"),
     [
@@ -160,7 +169,7 @@ def test_outputs_that_cannot_be_are_refused_before_anything_is_drawn(
 
 
 def test_records_that_cannot_be_found_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no WFDB headers"):
+    with pytest.raises(UsageError, match="holds no digital ECGs"):
         find_jobs([tmp_path], tmp_path / "out")
     assert "does not exist" in (print_one(tmp_path / "absent.hea", tmp_path / "page.png", Plan()).refused or "")
     page = tmp_path / "page.png"

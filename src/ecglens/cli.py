@@ -15,6 +15,7 @@ from ecglens.errors import EcgLensError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from ecglens.diagnosis import Diagnosis
+    from ecglens.io import Given
     from ecglens.paper.page import Pixels
     from ecglens.printing import Printed
 
@@ -89,16 +90,19 @@ def diagnose(
         Format, typer.Option("--format", help="A table, or one JSON object an ECG and line.")
     ] = Format.table,
     output: Annotated[Path | None, typer.Option(help="Write annotated pictures to this folder.")] = None,
+    fs: Annotated[float | None, typer.Option(help="Samples a second, of files that do not say: CSV, NumPy.")] = None,
+    unit: Annotated[str | None, typer.Option(help="mV, uV, V or nV, of files that do not say: CSV, NumPy.")] = None,
     model: Annotated[Path | None, typer.Option(help="An ONNX model other than the one that ships.")] = None,
 ) -> None:
     """Answer for each ECG: six diagnoses and sex. Exit code 3 when some could not be read."""
     from ecglens.diagnosis import diagnose_file
+    from ecglens.io import Given
 
     answered: list[Diagnosis] = []
     unread = 0
     try:
-        for path in list(_ecg_files(inputs)):
-            for answer in diagnose_file(path, model=model):
+        for path in list(_ecg_files(inputs, Given(fs, unit))):
+            for answer in diagnose_file(path, fs=fs, unit=unit, model=model):
                 unread += not answer.readable
                 if form is Format.json:
                     typer.echo(json.dumps(answer.to_dict()))
@@ -116,16 +120,16 @@ def diagnose(
         raise typer.Exit(UNREAD)
 
 
-def _ecg_files(inputs: list[str]) -> Iterator[Path | bytes]:
-    """What to read: files as named, folders searched for known endings, ``-`` as standard input's bytes."""
-    from ecglens.io import ECG_SUFFIXES
+def _ecg_files(inputs: list[str], said: "Given") -> Iterator[Path | bytes]:
+    """What to read: files as named, the ECGs found in folders, ``-`` as standard input's bytes."""
+    from ecglens.io import find_files
 
     for name in inputs:
         path = Path(name)
         if name == "-":
             yield sys.stdin.buffer.read()
         elif path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ECG_SUFFIXES and p.is_file())
+            found = find_files(path, said)
             if not found:
                 raise UsageError(f"the folder {name} holds no ECG files: name the files themselves")
             yield from found

@@ -139,39 +139,51 @@ def _drawn(record: Record, start: float) -> Page:
     return render(record, "3x4+1-II", start=start, px_per_mm=6)
 
 
-def diagnose(ecg: Input, *, page: int | None = None, fs: float | None = None, model: Path | None = None) -> Diagnosis:
+def diagnose(
+    ecg: Input,
+    *,
+    page: int | None = None,
+    fs: float | None = None,
+    unit: str | None = None,
+    model: Path | None = None,
+) -> Diagnosis:
     """Answer for one ECG: a file's path or content, a Record, a Page, or an array.
 
     An array of uint8, (H, W, 3) or (H, W), is a picture; one of floats, (12, T), is a signal in mV at ``fs`` Hz.
-    ``page`` (from 1) chooses one of several in a file. ``model`` is an ONNX file other than the one that ships.
+    ``page`` (from 1) chooses one of several ECGs in a file; ``fs`` and ``unit`` are for files that do not say them.
+    ``model`` is an ONNX file other than the one that ships.
 
     What cannot be read is answered with ``readable`` False and a reason. Raises UsageError for arguments that do not
     fit together, ModelError for weights that are missing or damaged.
     """
     is_file = isinstance(ecg, str | Path | bytes)
-    if page is not None and not is_file:
-        raise UsageError("page chooses one of a file's pages: leave it out for an ECG in memory")
-    if fs is not None and not isinstance(ecg, np.ndarray):
-        raise UsageError("fs is the rate of an array: leave it out, since this ECG has its own")
+    if (page is not None or unit is not None) and not is_file:
+        raise UsageError("page and unit are for files: leave them out for an ECG in memory, which is in mV")
+    if fs is not None and not (is_file or isinstance(ecg, np.ndarray)):
+        raise UsageError("fs is the rate of an array or a file: leave it out, since this ECG has its own")
     source = str(ecg) if isinstance(ecg, str | Path) else "-"
     try:
-        given = io.read(ecg, page) if isinstance(ecg, str | Path | bytes) else _wrapped(ecg, fs)
+        given = io.read(ecg, page, fs=fs, unit=unit) if isinstance(ecg, str | Path | bytes) else _wrapped(ecg, fs)
     except UnreadableError as error:
         return Diagnosis(source, page or 1, None, str(error))
     return _answer(given, source, page or 1, model)
 
 
-def diagnose_file(path: str | Path | bytes, *, model: Path | None = None) -> Iterator[Diagnosis]:
-    """Answer for every ECG in a file, one after the other; ``bytes`` are a file's content."""
+def diagnose_file(
+    path: str | Path | bytes, *, fs: float | None = None, unit: str | None = None, model: Path | None = None
+) -> Iterator[Diagnosis]:
+    """Answer for every ECG in a file, one after the other, as ``diagnose`` does; ``bytes`` are a file's content."""
     source = "-" if isinstance(path, bytes) else str(path)
     try:
-        pages = io.count_pages(path)
+        opened = io.open_file(path, io.Given(fs, unit))
     except UnreadableError as error:
         yield Diagnosis(source, 1, None, str(error))
         return
-    for page in range(1, pages + 1):
+    for page in range(1, opened.count + 1):
         try:
-            yield diagnose(path, page=page, model=model)
+            yield _answer(opened.read(page), source, page, model)
+        except UnreadableError as error:
+            yield Diagnosis(source, page, None, str(error))
         except EcgLensError:
             raise
         except Exception:  # a fault of ours must not cost a batch its other answers

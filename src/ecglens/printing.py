@@ -14,7 +14,7 @@ import numpy as np
 
 from ecglens.errors import FormatError, SignalError, UnreadableError, UsageError
 from ecglens.intervals import measure
-from ecglens.io import read
+from ecglens.io import find_files, open_file, read
 from ecglens.paper import truth, vector
 from ecglens.paper.damage import WAYS, wear
 from ecglens.paper.drawing import draw
@@ -60,10 +60,14 @@ class Plan:
 
 
 class Job(NamedTuple):
-    """A record to print and the page's file, whose ending says what kind of file it is."""
+    """A record to print and the page's file, whose ending says what kind of file it is.
+
+    ``number`` is the record's, from 1, in a file that holds several.
+    """
 
     source: Path
     target: Path
+    number: int = 1
 
 
 class Printed(NamedTuple):
@@ -77,36 +81,47 @@ class Printed(NamedTuple):
 def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None) -> list[Job]:
     """Say what is printed where: a record to the file ``output``, or any number of them into that folder.
 
-    Of folders all WFDB headers below are taken, and the pages lie as their records do. ``ending`` is that of the pages
-    in a folder, "png" by default. Raises UsageError for endings that are none of ``FORMATS``, one file for several
-    records, two records for one page, a folder without records, and an output that cannot be written.
+    Of folders all digital ECGs below are taken, and the pages lie as their records do; of a file that holds several,
+    all are. ``ending`` is that of the pages in a folder, "png" by default. Raises UsageError for endings that are none
+    of ``FORMATS``, one file for several records, two records for one page, a folder without records, and an output
+    that cannot be written.
     """
     given = list(inputs)
+    found = [record for path in given for record in _records(path)]
     if ending is not None and ending not in FORMATS:
         raise UsageError(f"pages cannot be written as {ending!r}: choose {', '.join(FORMATS)}")
-    if len(given) == 1 and not given[0].is_dir() and output.suffix and not output.is_dir():
+    if len(found) == 1 and not given[0].is_dir() and output.suffix and not output.is_dir():
         if output.suffix[1:] not in FORMATS or ending not in (None, output.suffix[1:]):
             raise UsageError(f"a page cannot be called {output}: end its name with .{', .'.join(FORMATS)}")
         jobs = [Job(given[0], output)]
+    elif output.suffix[1:] in FORMATS and not output.is_dir():
+        raise UsageError(f"{output} is one file for {len(found)} records: give a folder's name, without an ending")
     else:
-        found = [pair for path in given for pair in _records(path)]
-        if output.suffix[1:] in FORMATS and not output.is_dir():
-            raise UsageError(f"{output} is one file for {len(found)} records: give a folder's name, without an ending")
-        jobs = [Job(source, output / f"{name}.{ending or FORMATS[0]}") for source, name in found]
+        jobs = [Job(source, output / f"{name}.{ending or FORMATS[0]}", number) for source, name, number in found]
     if len({job.target for job in jobs}) < len(jobs):
         raise UsageError("two of the records have the same name: print their folders one by one")
     check_writable(jobs[0].target)
     return jobs
 
 
-def _records(path: Path) -> list[tuple[Path, Path]]:
-    """Records and their names below ``path``, which is one or a folder of WFDB headers."""
-    if not path.is_dir():
-        return [(path, Path(path.stem))]
-    found = sorted(path.rglob("*.hea"))
-    if not found:
-        raise UsageError(f"the folder {path} holds no WFDB headers: name the files themselves")
-    return [(header, header.relative_to(path).with_suffix("")) for header in found]
+def _records(path: Path) -> list[tuple[Path, str, int]]:
+    """The records in a file or below a folder: file, name and number in the file."""
+    files = find_files(path, pictures=False) if path.is_dir() else [path]
+    if not files:
+        raise UsageError(f"the folder {path} holds no digital ECGs: name the files themselves")
+    found = []
+    for file in files:
+        name = str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
+        count = _count(file)
+        found += [(file, name if count == 1 else f"{name}-{number}", number) for number in range(1, count + 1)]
+    return found
+
+
+def _count(file: Path) -> int:
+    try:
+        return open_file(file).count
+    except UnreadableError:  # which is said when its turn comes
+        return 1
 
 
 def print_all(jobs: Sequence[Job], plan: Plan, workers: int = 1) -> Iterator[Printed]:
@@ -126,8 +141,8 @@ def _print_or_say(job: Job, plan: Plan) -> Printed:
 
 def _print(job: Job, plan: Plan) -> Page:
     """Print one record; a worn page says the scale at which it was drawn."""
-    source, target = job
-    record = read(source)
+    source, target, number = job
+    record = read(source, number)
     if isinstance(record, Page):
         raise FormatError(f"{source} is a picture already: give a digital ECG")
     if plan.start >= record.duration:

@@ -4,21 +4,46 @@ What a file is, its content says, never its name. Each family of formats has a m
 recognised and not read are refused by name.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from ecglens.errors import FileError, FormatError, UsageError
-from ecglens.io import picture, source, wfdb
+from ecglens.io import aecg, array, dicom, edf, hdf5, muse, philips, picture, scp, source, text, wfdb
+from ecglens.io.source import Given, Opened
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
-ECG_SUFFIXES: Final = frozenset({".hea", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".pdf"})
+__all__ = ["Given", "Opened", "find_files", "open_file", "read"]
+
 UPLOAD: Final = "the input"  # what errors call bytes that came without a file name
 
-_READ: Final = "a PNG, JPEG, TIFF, BMP, WebP or PDF picture, or a WFDB record"
-_CONVERT: Final = f"convert the ECG to {_READ}"
+NOTHING_SAID: Final = Given()
+
+
+class _Reader(Protocol):
+    """A module for a family of formats that say everything."""
+
+    def recognise(self, head: bytes) -> object: ...
+    def open_file(self, given: Path | bytes, name: str) -> Opened: ...
+
+
+class _ToldReader(Protocol):
+    """A module for formats that leave rate and unit to the caller."""
+
+    def recognise(self, head: bytes) -> bool: ...
+    def open_file(self, given: Path | bytes, name: str, said: Given) -> Opened: ...
+
+
+_READERS: Final[tuple[_Reader, ...]] = (picture, dicom, hdf5, edf, scp, aecg, muse, philips)
+_TOLD: Final[tuple[_ToldReader, ...]] = (array, text)  # text last, as it is known by least
+_PICTURES: Final = frozenset(
+    (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif", ".avif", ".jp2", ".pdf")
+)
+_SIGNALS: Final = frozenset((".hea", ".dcm", ".xml", ".scp", ".edf", ".bdf", ".h5", ".hdf5"))
+_NUMBERS: Final = frozenset({".npy", ".npz", ".csv", ".tsv"})  # ECGs, or anything else
+
+_READ: Final = "a picture, a PDF, or a DICOM, WFDB, SCP-ECG, aECG, MUSE, Philips, EDF, HDF5, NumPy or CSV file"
+_CONVERT: Final = "convert the ECG to PNG, PDF, DICOM or WFDB"
 _UNPACK: Final = "unpack it and give the files inside"
 
 # (name, offset, bytes there, what to do)
@@ -29,94 +54,86 @@ _REFUSED: Final = (
     ("a 7-Zip archive", 0, b"7z\xbc\xaf\x27\x1c", _UNPACK),
     ("a RAR archive", 0, b"Rar!", _UNPACK),
     ("an XZ archive", 0, b"\xfd7zXZ\0", _UNPACK),
-    ("a DICOM file", 128, b"DICM", _CONVERT),
-    ("an HDF5 file", 0, b"\x89HDF\r\n\x1a\n", _CONVERT),
-    ("an SCP-ECG file", 16, b"SCPECG", _CONVERT),
-    ("an EDF recording", 0, b"0       ", _CONVERT),
-    ("a BDF recording", 0, b"\xffBIOSEMI", _CONVERT),
     ("an ISHNE recording", 0, b"ISHNE1.0", _CONVERT),
-    ("a NumPy array", 0, b"\x93NUMPY", _CONVERT),
     ("a MATLAB file", 0, b"MATLAB 5.0 MAT-file", _CONVERT),
     ("a MATLAB file without its WFDB header", 0, b"\x1e\0\0\0", "put the .hea file of the same name beside it"),
-    ("a GIF picture", 0, b"GIF8", "save it as PNG"),
-    ("a HEIC picture", 4, b"ftyphei", "save it as JPEG"),
-    ("a HEIF picture", 4, b"ftypmif1", "save it as JPEG"),
-    ("an AVIF picture", 4, b"ftypavif", "save it as JPEG"),
-    ("a JPEG 2000 picture", 4, b"jP  \r\n\x87\n", "save it as PNG"),
     ("a Photoshop picture", 0, b"8BPS", "save it as PNG"),
     ("a video", 4, b"ftyp", "take a photograph of the ECG"),
     ("an old Office document", 0, b"\xd0\xcf\x11\xe0", "save it as PDF"),
 )
-_MARKUP: Final = (
-    ("an HL7 aECG file", b"AnnotatedECG"),
-    ("a Philips XML file", b"restingecgdata"),
-    ("a GE MUSE XML file", b"RestingECG"),
-    ("an SVG drawing", b"<svg"),
-    ("a web page", b"<html"),
-    ("an XML file", b"<?xml"),
-)
+_MARKUP: Final = (("an SVG drawing", b"<svg"), ("a web page", b"<html"), ("an XML file", b"<?xml"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A file whose format is known: ``pages`` ECGs, each read by its number from 1."""
-
-    name: str
-    pages: int
-    read: Callable[[int], Record | Page]
-
-
-def read(path: str | Path | bytes, page: int | None = None) -> Record | Page:
+def read(
+    path: str | Path | bytes, page: int | None = None, *, fs: float | None = None, unit: str | None = None
+) -> Record | Page:
     """Read the one ECG of a file, or the one on ``page`` (from 1); ``bytes`` are taken as the file's content.
 
-    A WFDB record is given by its header, a signal file or its name without extension. Raises UsageError where the
-    file holds several pages and none is chosen, or has no such page; UnreadableError where it cannot be read.
+    A WFDB record is given by its header, a signal file or its name without extension. ``fs`` in Hz and ``unit`` of
+    voltage are for files that do not say them, as CSV and NumPy. Raises UsageError where the file holds several pages
+    and none is chosen, or has no such page; UnreadableError where it cannot be read.
     """
-    opened = _open(path)
-    if page is None and opened.pages > 1:
-        raise UsageError(f"{opened.name} has {opened.pages} pages: choose one of them, or read them all")
-    if page is not None and not 1 <= page <= opened.pages:
-        raise UsageError(f"{opened.name} has no page {page}: choose from 1 to {opened.pages}")
+    opened, name = open_file(path, Given(fs, unit)), UPLOAD if isinstance(path, bytes) else Path(path).name
+    if page is None and opened.count > 1:
+        raise UsageError(f"{name} has {opened.count} pages: choose one of them, or read them all")
+    if page is not None and not 1 <= page <= opened.count:
+        raise UsageError(f"{name} has no page {page}: choose from 1 to {opened.count}")
     return opened.read(page or 1)
 
 
-def read_all(path: str | Path | bytes) -> Iterator[tuple[int, Record | Page]]:
-    """Read every ECG of a file: (page number from 1, ECG), one at a time. Raises UnreadableError."""
-    opened = _open(path)
-    return ((number, opened.read(number)) for number in range(1, opened.pages + 1))
-
-
-def count_pages(path: str | Path | bytes) -> int:
-    """How many ECGs a file holds. Raises UnreadableError."""
-    return _open(path).pages
-
-
-def _open(path: str | Path | bytes) -> _Opened:
+def open_file(path: str | Path | bytes, said: Given = NOTHING_SAID) -> Opened:
+    """Tell a file's format and how many ECGs it holds, each to be read by its number. Raises UnreadableError."""
     if isinstance(path, bytes):
-        return _open_bytes(path)
+        return _open_content(path, said)
     path = Path(path)
     header = wfdb.header_of(path)
     if header is None or header == path:  # else it is a record's name or signal file, whose bytes could be anything
         head = source.head(path)
-        if picture.recognise(head):
-            return _open_picture(source.content(path), path.name)
+        if opened := _open_known(path, head, path.name, said):
+            return opened
         if header is None:
             raise _refusal(head, path.name)
-    return _Opened(path.name, 1, lambda _: wfdb.read(header))
+    return Opened(1, lambda _: wfdb.read(header))
 
 
-def _open_bytes(content: bytes) -> _Opened:
+def find_files(folder: Path, said: Given = NOTHING_SAID, *, pictures: bool = True) -> list[Path]:
+    """Find the ECGs below a folder: by their names' endings, or by their content where that is sure.
+
+    Files of plain numbers, such as CSV, count where something is said of them, since they could be anything.
+    """
+    suffixes = _SIGNALS | (_PICTURES if pictures else set()) | (_NUMBERS if said != NOTHING_SAID else set())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if path.suffix.lower() in suffixes or (not path.suffix and _is_known(path))]
+
+
+def _is_known(path: Path) -> bool:
+    try:
+        head = source.head(path)
+    except FileError:
+        return False
+    return any(reader.recognise(head) for reader in _READERS)
+
+
+def _open_content(content: bytes, said: Given) -> Opened:
     if not content:
         raise FileError(f"{UPLOAD} is empty: send the content of a file")
-    if picture.recognise(content[: source.HEAD]):
-        return _open_picture(content, UPLOAD)
+    head = content[: source.HEAD]
+    if opened := _open_known(content, head, UPLOAD, said):
+        return opened
     if wfdb.is_header(content):
         raise FormatError(f"{UPLOAD} is a WFDB header alone: its signal file is needed too, so give the record's path")
-    raise _refusal(content[: source.HEAD], UPLOAD)
+    raise _refusal(head, UPLOAD)
 
 
-def _open_picture(content: bytes, name: str) -> _Opened:
-    return _Opened(name, picture.count_pages(content, name), lambda page: picture.read(content, name, page))
+def _open_known(given: Path | bytes, head: bytes, name: str, said: Given) -> Opened | None:
+    for reader in _READERS:
+        if reader.recognise(head):
+            return reader.open_file(given, name)
+    if not wfdb.is_header(head):  # which is text as well
+        for told in _TOLD:
+            if told.recognise(head):
+                return told.open_file(given, name, said)
+    return None
 
 
 def _refusal(head: bytes, name: str) -> FormatError:

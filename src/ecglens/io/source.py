@@ -13,6 +13,7 @@ from ecglens.record import Record
 
 HEAD: Final = 4096  # bytes that tell one format from another
 MAX_BYTES: Final = 256 << 20
+MAX_PAGES: Final = 500  # of a document, or frames
 MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
 
 
