@@ -93,7 +93,9 @@ def test_several_ecgs_of_plain_numbers_are_answered_one_by_one(tmp_path: Path) -
     done = run("diagnose", tmp_path, "--fs", 250, "--unit", "uV", "--format", "json")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["page"] for answer in answers] == [1, 2]
-    assert [answer["labels"]["ST"]["positive"] for answer in answers] == [True, False]
+    fast, slow = (answer["measurements"]["heart_rate_bpm"] for answer in answers)
+    assert fast > 100
+    assert slow < 60
 
 
 def test_simulated_records_are_told_by_their_seed(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from ecglens.errors import UsageError
 from ecglens.paper.damage import EFFECTS, WAYS, wear
-from ecglens.paper.damage.canvas import blend
+from ecglens.paper.damage.camera import capture
+from ecglens.paper.damage.canvas import Dose, blend
+from ecglens.paper.damage.relief import Relief, model_relief
 from ecglens.paper.drawing import render
 from ecglens.paper.page import Box, Page, Pixels, Points, Trace
 from ecglens.simulator import simulate
@@ -220,6 +222,105 @@ def test_the_ecg_stays_readable_at_grade_1(ecg: Page) -> None:
     assert np.median(worn) > 0.9
 
 
+def changed(page: Page, worn: Page) -> float:
+    return float(cv2.absdiff(page.pixels, worn.pixels).mean())
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_each_effect_is_stronger_at_a_higher_grade(name: str) -> None:
+    page = render(simulate((), rng=np.random.default_rng(3), fs=100), "3x4+1", "red", px_per_mm=1.6)
+    way, low, high = max(WAYS, key=lambda way: EFFECTS[name][way]), [], []
+    for seed in range(600):
+        worn, worse = (
+            wear(page, grade, np.random.default_rng(seed), ways=(way,), without=all_but(name)) for grade in (0.2, 1.0)
+        )
+        if changed(page, worn) > 0:
+            low.append(changed(page, worn))
+            high.append(changed(page, worse))
+        if len(low) == 3:
+            break
+    assert len(low) == 3
+    assert np.mean(high) > 1.02 * np.mean(low)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_grade_1_is_worse_than_a_half_in_every_way(ecg: Page, way: str) -> None:
+    half, full = (
+        [changed(ecg, wear(ecg, grade, np.random.default_rng(seed), ways=(way,))) for seed in range(10)]
+        for grade in (0.5, 1.0)
+    )
+    assert np.median(full) > np.median(half)
+    assert min(full) > 8
+
+
+def test_a_screen_is_flat() -> None:
+    line = np.stack([np.linspace(20, 280, 30), np.linspace(40, 200, 30)], 1).astype(np.float32)
+    page = Page(np.full((300, 300, 3), 220, np.uint8), None, (Trace("II", line, 0.0, 100.0),))
+    for seed in range(25):
+        (trace,) = wear(page, 1.0, np.random.default_rng(seed), ways=("screen",)).traces
+        ends = trace.points[-1] - trace.points[0]
+        aside = (trace.points - trace.points[0]) @ np.array([-ends[1], ends[0]]) / np.hypot(*ends)
+        assert np.abs(aside).max() < 0.01
+
+
+def bent(name: str, strength: float, seed: int) -> Relief:
+    dose = Dose(strength, np.random.default_rng(seed))
+    relief = model_relief((400, 300), (1.5, 1.5), 1.0, np.random.default_rng(seed), {name: dose})
+    assert relief is not None
+    return relief
+
+
+@pytest.mark.parametrize("name", ["curl", "fold", "crumple"])
+def test_unbending_undoes_bending(name: str) -> None:
+    points = np.random.default_rng(1).uniform(0, 299, (500, 2)).astype(np.float32)
+    for seed in range(10):
+        relief = bent(name, 1.0, seed)
+        np.testing.assert_allclose(relief.bend(relief.unbend(points)), points, atol=0.2)  # a mesh of 6 px, read to 1/32
+
+
+def test_a_fold_has_a_light_and_a_dark_side() -> None:
+    for seed in range(10):
+        shade = bent("fold", 1.0, seed).shade
+        assert shade.min() < 0.99
+        assert shade.max() > 1.001
+
+
+def test_crumpled_paper_is_shaded_softly() -> None:
+    for seed in range(10):
+        shade = bent("crumple", 1.0, seed).shade
+        assert shade.std() > 0.01
+        steps = np.abs(np.diff(shade, axis=1))  # 4 mm
+        assert np.median(steps) < 0.03
+        assert steps.max() < 0.45
+
+
+@pytest.mark.parametrize("name", ["shadow", "glare"])
+def test_shadow_and_glare_have_soft_edges(name: str) -> None:
+    page = Page(np.full((400, 500, 3), 180, np.uint8), 2.0)
+    seed = -1
+    for _ in range(5):
+        worn, seed = happening(page, name, 1.0, seed + 1)
+        levels = worn.pixels[..., 1].astype(int)
+        assert np.abs(np.diff(levels, axis=1)).max() <= 10
+        assert np.abs(np.diff(levels, axis=0)).max() <= 10
+
+
+def test_a_finger_comes_in_from_the_edge() -> None:
+    page = Page(np.full((400, 500, 3), 255, np.uint8), 2.0)
+    seed = -1
+    for _ in range(8):
+        worn, seed = happening(page, "hand", 1.0, seed + 1)
+        red, _, blue = cv2.split(worn.pixels.astype(np.float32))
+        skin = ((red - blue) > 0.12 * red).astype(np.uint8)
+        skin = cv2.morphologyEx(skin, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+        assert skin.any()
+        _, places = cv2.connectedComponents(skin)
+        border = np.concatenate(
+            [places[:4].ravel(), places[-4:].ravel(), places[:, :4].ravel(), places[:, -4:].ravel()]
+        )
+        assert set(np.unique(places)) <= {0, *np.unique(border).tolist()}
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(64, 600), st.integers(64, 600), st.floats(0, 1), st.integers(0, 10_000))
 def test_any_size_and_grade(width: int, height: int, grade: float, seed: int) -> None:
@@ -251,3 +352,18 @@ def test_colour_is_laid_as_densely_as_its_cover_says(glaze: bool, expected: tupl
     assert (pixels == 128).all()
     blend(pixels, cover, (-5, 9), (0, 0, 0), glaze)  # off the picture
     assert (pixels == 128).all()
+
+
+@pytest.mark.parametrize("effect", ["motion", "defocus"])
+@pytest.mark.parametrize("px_per_mm", [8.0, 50.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_blur_spreads_a_dot_about_its_place(effect: str, px_per_mm: float, seed: int) -> None:
+    pixels = np.zeros((401, 401, 3), np.uint8)
+    pixels[150:251, 150:251] = 255
+    blurred = capture(pixels, (px_per_mm, px_per_mm), {effect: Dose(1.0, np.random.default_rng(seed))})[..., 0]
+    assert blurred.shape == (401, 401)
+    places = np.indices(blurred.shape)
+    middle = (places * blurred).sum((1, 2)) / blurred.sum(dtype=np.int64)
+    assert np.abs(middle - 200).max() < 0.1
+    assert blurred.astype(float).sum() == pytest.approx(pixels[..., 0].astype(float).sum(), rel=0.03)
+    assert np.count_nonzero(blurred) > 101 * 101

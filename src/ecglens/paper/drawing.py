@@ -37,6 +37,7 @@ Size = tuple[int, int]  # width, height
 _SHIFT: Final = 4  # fractional bits of the coordinates OpenCV draws with
 _FAR: Final = 1e6  # canvas pixels; further off than any page, and safe in OpenCV's fixed point
 _KEPT: Final = 4 * 10**6  # pixels of a grid that may be kept in memory
+_AT_HAND: Final = 10**5  # pixels that processors keep at hand, rather than in memory that takes longer
 _PERIOD: Final = 5  # mm, after which the grid repeats itself
 _LARGEST: Final = 3 * 10**8  # pixels of a page
 _GAINS: Final = ((10.0, 10.0), (5.0, 5.0), (20.0, 20.0), (10.0, 5.0))  # mm/mV of limb and chest leads
@@ -54,7 +55,8 @@ class _View:
     @property
     def scale(self) -> float:
         """Pixels per mm; their geometric mean where the page is squashed."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix[:2, :2]))))
+        (a, b, _), (c, d, _), _ = self.matrix.tolist()
+        return math.sqrt(abs(a * d - b * c))
 
 
 def render(
@@ -139,21 +141,20 @@ def unbroken(strokes: Strokes) -> Strokes:
 
 def _turned(size: tuple[float, float], rotation: float) -> tuple[float, float]:
     """Width and height of the upright box around a turned sheet."""
-    (width, height), angle = size, np.radians(rotation)
-    cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
-    return float(width * cos + height * sin), float(width * sin + height * cos)
+    (width, height), angle = size, math.radians(rotation)
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    return width * cos + height * sin, width * sin + height * cos
 
 
 def _placed(
     size: tuple[float, float], rotation: float, centre: tuple[float, float], scale: tuple[float, float]
 ) -> Matrix:
     """The matrix from mm on the sheet to page pixels: turned about its middle, which goes to ``centre`` (mm)."""
-    angle = np.radians(rotation)
-    cos, sin = np.cos(angle), np.sin(angle)
-    to_middle = np.array([[1, 0, -size[0] / 2], [0, 1, -size[1] / 2], [0, 0, 1]])
-    turn = np.array([[cos, sin, centre[0]], [-sin, cos, centre[1]], [0, 0, 1]])
-    to_pixels = np.array([[scale[0], 0, -0.5], [0, scale[1], -0.5], [0, 0, 1]])  # pixel 0 spans -0.5 to 0.5
-    return np.asarray(to_pixels @ turn @ to_middle, np.float64)
+    (x, y), (across, down), angle = (size[0] / 2, size[1] / 2), scale, math.radians(rotation)
+    cos, sin = math.cos(angle), math.sin(angle)
+    left, top = centre[0] - cos * x - sin * y, centre[1] + sin * x - cos * y
+    rows = [(across * cos, across * sin, across * left - 0.5), (-down * sin, down * cos, down * top - 0.5), (0, 0, 1)]
+    return np.array(rows, np.float64)  # pixel 0 spans -0.5 to 0.5
 
 
 def _random_start(record: Record, layout: Layout, rng: np.random.Generator) -> float:
@@ -191,37 +192,38 @@ def _random_surface(rng: np.random.Generator) -> Colour | None:
 
 
 def _paint(sheet: Sheet, view: _View, samples: Strokes) -> Pixels:
-    """Lay grid and ink over the paper. ``above`` and ``below`` are what major lines leave bare, and all lines."""
-    style, ink = sheet.style, _ink(sheet, view, samples)
-    (width, height), bare = view.size, cv2.bitwise_not(ink)
-    above = below = bare
-    if style.grid != "none":
-        above, below = (cv2.multiply(part, bare, scale=1 / 255) for part in _grid_of(style, sheet.grid_area(), view))
-    paper, minor, major, pen = (np.array(c, np.float64) for c in (style.paper, style.minor, style.major, style.ink))
-    shares = np.column_stack([minor - major, paper - minor, pen - major]) / 255
-    pixels = cv2.merge([above, below, ink])
-    cv2.transform(pixels, np.column_stack([shares, major]), pixels)  # in place: fresh memory costs more than the sum
+    """Lay grid and ink over the paper, some rows at a time: what was just worked out is still at hand."""
+    style, ink, (width, height) = sheet.style, _ink(sheet, view, samples), view.size
+    above, below = _grid_of(style, sheet.grid_area(), view)
+    channels = zip(style.paper, style.minor, style.major, style.ink, strict=True)
+    shares = [((b - c) / 255, (a - b) / 255, (d - c) / 255, c) for a, b, c, d in channels]
+    pixels, mixing = np.empty((height, width, 3), np.uint8), np.array(shares)
+    step = max(1, _AT_HAND // width)
+    for rows in (slice(first, first + step) for first in range(0, height, step)):
+        bare = [cv2.subtract(part[rows], ink[rows]) for part in (above, below)]  # ink hides paper before lines
+        cv2.transform(cv2.merge([*bare, ink[rows]]), mixing, pixels[rows])
     if view.surface:
         outer = np.array([(-9, -9), (width + 9, -9), (width + 9, height + 9), (-9, height + 9)], np.float32)
         rings = [_fixed(outer), _fixed(transform(_corners((0.0, 0.0, *sheet.size), 0.5 / view.scale), view.matrix))]
         cv2.fillPoly(pixels, rings, view.surface, cv2.LINE_AA, _SHIFT)
-    return np.asarray(pixels, np.uint8)
+    return pixels
 
 
 def _ink(sheet: Sheet, view: _View, samples: Strokes) -> Pixels:
     """How much of each pixel is inked, 0-255, (H, W)."""
     factor = 1 if not sheet.style.smooth else 2 if view.scale > 1 else 4
-    matrix = np.array([[factor, 0, (factor - 1) / 2], [0, factor, (factor - 1) / 2], [0, 0, 1.0]]) @ view.matrix
+    matrix = view.matrix * ((factor,), (factor,), (1,))
+    matrix[:2, 2] += (factor - 1) / 2
     scale, (columns, rows) = factor * view.scale, view.size
-    canvas = np.zeros((rows * factor, columns * factor), np.uint8)
-    step = int(sheet.record.fs / (sheet.speed * float(np.linalg.norm(matrix[:2, 0]))))  # samples within a canvas pixel
+    canvas, layer = np.zeros((2, rows * factor, columns * factor), np.uint8)
+    step = int(sheet.record.fs / (sheet.speed * math.hypot(*matrix[:2, 0])))  # samples within a canvas pixel
     traces = join([unbroken(_thinned(samples, step)), sheet.pulses()])
     canvas = _traced(canvas, traces, matrix, sheet.style)
     pens: defaultdict[int, list[Strokes]] = defaultdict(list)
     for width, strokes in [(RULE_WIDTH, sheet.rules()), *sheet.letters()]:
         pens[max(1, round(width * scale + 0.15))].append(strokes)
     for pen, drawn in pens.items():
-        _stroke(canvas, join(drawn), matrix, pen)
+        _stroke(canvas, layer, join(drawn), matrix, pen)
     for _ in range(factor // 2):
         canvas = np.asarray(cv2.resize(canvas, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
     return canvas
@@ -229,7 +231,7 @@ def _ink(sheet: Sheet, view: _View, samples: Strokes) -> Pixels:
 
 def _traced(canvas: Pixels, strokes: Strokes, matrix: Matrix, style: Style) -> Pixels:
     """Draw with a round pen; a line thinner than the pen is paler by as much, unless edges are hard."""
-    wide, high = (style.trace_width * float(np.linalg.norm(row)) for row in matrix[:2, :2])
+    wide, high = (style.trace_width * math.hypot(*row) for row in matrix[:2, :2].tolist())
     spare = 0.1 if style.smooth else 0.5
     pen = tuple(max(1, math.ceil(side - spare)) for side in (wide, high))  # too broad: shade takes away, not adds
     level = round(255 * min(1.0, math.sqrt(wide * high / (pen[0] * pen[1])))) if style.smooth else 255
@@ -239,17 +241,17 @@ def _traced(canvas: Pixels, strokes: Strokes, matrix: Matrix, style: Style) -> P
     return _broadened(canvas, *pen)
 
 
-def _stroke(canvas: Pixels, strokes: Strokes, matrix: Matrix, pen: int) -> None:
-    """Draw letters and marks ``pen`` pixels wide, never paler than ink."""
+def _stroke(canvas: Pixels, layer: Pixels, strokes: Strokes, matrix: Matrix, pen: int) -> None:
+    """Draw letters and marks ``pen`` pixels wide, never paler than ink; ``layer`` is empty, and is so again."""
     if not strokes.lengths:
         return
     lines = pieces(_fixed(transform(strokes.points, matrix)), strokes.lengths)
     if pen == 1 or canvas.size > 10**6:
         cv2.polylines(canvas, lines, False, 255, pen, cv2.LINE_8, _SHIFT)
     else:  # a broad pen takes long over each line, and a layer of its own hardly longer the smaller it is
-        layer = np.zeros_like(canvas)
         cv2.polylines(layer, lines, False, 255, 1, cv2.LINE_8, _SHIFT)
         cv2.max(canvas, _broadened(layer, pen, pen), canvas)
+        layer[:] = 0
 
 
 def _broadened(canvas: Pixels, width: int, height: int) -> Pixels:
@@ -270,6 +272,8 @@ def _fixed(points: Points) -> npt.NDArray[np.int32]:
 
 def _grid_of(style: Style, area: Area, view: _View) -> tuple[Pixels, Pixels]:
     """The grid of a page; that of the last upright one is kept, as pages often come in rows of the same kind."""
+    if style.grid == "none":
+        return (np.full(view.size[::-1], 255, np.uint8),) * 2
     if view.matrix[0, 1] or view.size[0] * view.size[1] > _KEPT:
         return _grid(style, area, view)
     return _upright_grid(style, area, tuple(view.matrix.ravel().tolist()), view.size)
@@ -282,10 +286,10 @@ def _upright_grid(style: Style, area: Area, matrix: tuple[float, ...], size: Siz
 
 def _grid(style: Style, area: Area, view: _View) -> tuple[Pixels, Pixels]:
     """How much of each pixel major lines leave bare, and how much all lines do, 0-255, (H, W)."""
-    to_mm = np.linalg.inv(view.matrix)
+    to_mm = np.asarray(cv2.invertAffineTransform(view.matrix[:2]), np.float64)
     bins = 256 if _PERIOD * np.abs(view.matrix[:2, :2]).max() < 32 else 4096
-    places = [_places(row, view.size, bins) for row in to_mm[:2]]
-    majors, minors = _bare(style, np.abs(to_mm[:2, :2]), bins)
+    places = [_places(row, view.size, bins) for row in to_mm]
+    majors, minors = _bare(style, np.abs(to_mm[:, :2]), bins)
     if style.grid == "dots":
         above, gaps = _both(majors, places, view.size), _both(255 - minors, places, view.size)
         below = np.asarray(cv2.multiply(above, cv2.bitwise_not(gaps), scale=1 / 255), np.uint8)
@@ -354,10 +358,10 @@ def _thinned(strokes: Strokes, step: int) -> Strokes:
     if step < 2:
         return strokes
     groups, lengths = _groups(strokes.lengths, step)
-    x, y = np.ascontiguousarray(strokes.points.T)
-    y = y[groups]
-    least, most, falls = np.fmin.reduce(y), np.fmax.reduce(y), y[0] > y[-1]
-    thin = np.empty((groups.shape[1], 4), np.float32)
+    x, y = strokes.points.T
+    heights = np.ascontiguousarray(y)[groups]
+    least, most, falls = np.fmin.reduce(heights), np.fmax.reduce(heights), heights[0] > heights[-1]
+    thin = np.empty((len(falls), 4), np.float32)
     thin[:, 0], thin[:, 2] = x[groups[0]], x[groups[-1]]
     thin[:, 1], thin[:, 3] = np.where(falls, most, least), np.where(falls, least, most)
     return Strokes(thin.reshape(-1, 2), lengths)

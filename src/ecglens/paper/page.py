@@ -1,7 +1,7 @@
 """A page: pixels, and where on them each lead is. Pixels and annotations move together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Literal
 
@@ -72,8 +72,8 @@ class Page:
             return Page(pixels, px_per_mm)
         everything = move(np.concatenate(places))  # at once: calls for each trace would take longer than the sums
         moved = (everything[b - len(a) : b] for a, b in zip(places, accumulate(map(len, places)), strict=True))
-        traces = tuple(replace(trace, points=next(moved)) for trace in self.traces)
-        boxes = tuple(replace(box, corners=next(moved)) for box in self.boxes)
+        traces = tuple(Trace(trace.lead, next(moved), trace.start, trace.fs) for trace in self.traces)
+        boxes = tuple(Box(box.lead, box.kind, next(moved)) for box in self.boxes)
         nodes = None if self.nodes is None else next(moved).reshape(self.nodes.shape)
         return Page(pixels, px_per_mm, traces, boxes, nodes)
 
@@ -84,9 +84,8 @@ def transform(points: Points, matrix: npt.NDArray[np.float64]) -> Points:
         return points
     if matrix[2].tolist() == [0, 0, 1]:  # many times as fast as numpy's product
         moved = np.asarray(cv2.transform(points[None], matrix[:2])[0], np.float32)
-        missing = np.isnan(points[:, 0] + points[:, 1])
-        if missing.any():
-            moved[missing] = np.nan
+        if np.isnan(points).any():
+            moved[np.isnan(points).any(axis=1)] = np.nan
         return moved
     homogeneous = np.column_stack([points.astype(np.float64), np.ones(len(points))]) @ matrix.T
     return (homogeneous[:, :2] / homogeneous[:, 2:]).astype(np.float32)

@@ -6,6 +6,7 @@ Circulation 115:1306, 2007).
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -15,7 +16,7 @@ from ecglens.errors import UsageError
 from ecglens.leads import INDEX
 from ecglens.paper.furniture import Notes
 from ecglens.paper.layout import Layout, Panel, load_layout
-from ecglens.paper.lettering import Strokes, join, pen_width, text_width, write
+from ecglens.paper.lettering import Strokes, join, pen_width, pieces, text_width, write
 from ecglens.paper.page import NODE_MM, Box, Points, Trace
 from ecglens.paper.style import Style, load_style
 from ecglens.record import Record
@@ -41,7 +42,7 @@ class Sheet:
     """A sheet and what it shows.
 
     ``gains`` are mm/mV of limb and chest leads, ``origin`` is the layout's corner. ``spans`` are, of each panel, the
-    record's first sample and the one after the last.
+    record's first sample and the one after the last; ``anchors`` its left end of 0 mV.
     """
 
     record: Record
@@ -53,6 +54,7 @@ class Sheet:
     notes: Notes
     panels: tuple[Panel, ...]
     spans: tuple[tuple[int, int], ...]
+    anchors: tuple[tuple[float, float], ...]
     size: tuple[float, float]
     origin: tuple[float, float]
 
@@ -60,24 +62,20 @@ class Sheet:
         """Millimetres per mV in a panel, negative where the lead is upside down."""
         return panel.sign * self.gains[panel.lead.startswith("V")]
 
-    def anchor(self, panel: Panel) -> tuple[float, float]:
-        """The panel's left end of 0 mV."""
-        x, y = self.origin
-        return x + self.layout.margin.left + self.speed * panel.left, y + self.layout.baseline(panel.row)
-
     def samples(self) -> Strokes:
         """The samples of every panel, NaN where nothing was recorded; they end at the style's reach, as a pen does."""
         fs, reach, lengths = self.record.fs, self.style.reach, tuple(last - first for first, last in self.spans)
         points = np.empty((sum(lengths), 2), np.float32)
         steps = np.arange(max(lengths), dtype=np.float32) * np.float32(self.speed / fs)
-        for panel, (first, last), room in zip(self.panels, self.spans, Strokes(points, lengths).lines(), strict=True):
-            (x, y), gain = self.anchor(panel), self.gain(panel)
+        rooms = zip(self.panels, self.anchors, self.spans, pieces(points, lengths), strict=True)
+        for panel, (left, middle), (first, last), room in rooms:
+            gain, (x, y) = self.gain(panel), room.T
             signal = self.record.signal[INDEX[panel.lead], first:last]
             if reach:
                 signal = np.clip(signal, -reach / abs(gain), reach / abs(gain))
-            np.add(steps[: last - first], x + self.speed * (first / fs - self.start - panel.start), out=room[:, 0])
-            np.multiply(signal, -gain, out=room[:, 1])
-            room[:, 1] += y
+            np.add(steps[: last - first], left + self.speed * (first / fs - self.start - panel.start), out=x)
+            np.multiply(signal, -gain, out=y)
+            y += middle
         return Strokes(points, lengths)
 
     def traces(self, samples: Strokes) -> tuple[Trace, ...]:
@@ -92,37 +90,35 @@ class Sheet:
         """The 1 mV, 0.2 s calibration step of every row."""
         if self.style.pulse == "none":
             return join([])
-        rows = {panel.row: panel for panel in (self.panels if self.style.pulse == "right" else self.panels[::-1])}
-        return join([self._pulse(panel) for panel in rows.values()])  # of the row's last panel, or of its first
-
-    def _pulse(self, panel: Panel) -> Strokes:
-        x, y = self.anchor(panel)
-        width, high = 0.2 * self.speed, -abs(self.gain(panel))
-        up = x + self.speed * panel.seconds + 3 if self.style.pulse == "right" else x - 3 - width
-        down = up + width
-        steps = [(up - 2, y), (up, y), (up, y + high), (down, y + high), (down, y), (down + 2, y)]
-        return Strokes(np.array(steps, np.float32), (len(steps),))
+        right, width = self.style.pulse == "right", 0.2 * self.speed
+        places = list(zip(self.panels, self.anchors, strict=True))
+        steps = []
+        for panel, (x, y) in {panel.row: (panel, at) for panel, at in (places if right else places[::-1])}.values():
+            up, high = x + self.speed * panel.seconds + 3 if right else x - 3 - width, y - abs(self.gain(panel))
+            down = up + width
+            steps.append([(up - 2, y), (up, y), (up, high), (down, high), (down, y), (down + 2, y)])
+        return Strokes(np.array(steps, np.float32).reshape(-1, 2), (6,) * len(steps))
 
     def rules(self) -> Strokes:
         """Upright marks between the columns."""
+        if self.style.separators == "none":
+            return join([])
         half = self.layout.row_height / 2
         ends = {
-            "none": (),
             "ticks": ((-7.0, -3.0), (3.0, 7.0)),
             "dots": tuple((low, low + 0.6) for low in np.arange(-8.0, 8.1, 2.0)),
             "lines": ((-half, half),),
         }[self.style.separators]
-        places = [self.anchor(panel) for panel in self.panels if panel.left > 0]
+        places = [at for panel, at in zip(self.panels, self.anchors, strict=True) if panel.left > 0]
         marks = [[(x, y + near), (x, y + far)] for x, y in places for near, far in ends]
         return Strokes(np.array(marks, np.float32).reshape(-1, 2), (2,) * len(marks))
 
     def labels(self) -> list[Text]:
         """The panels' names."""
-        style = self.style
-        places = [self.anchor(panel) for panel in self.panels]
+        style, right, up = self.style, self.style.label_shift, self.style.label_rise
         return [
-            Text(style.spell(panel.name), (x + style.label_shift, y - style.label_rise), style.label_height)
-            for panel, (x, y) in zip(self.panels, places, strict=True)
+            Text(style.spell(panel.name), (x + right, y - up), style.label_height)
+            for panel, (x, y) in zip(self.panels, self.anchors, strict=True)
         ]
 
     def texts(self) -> list[Text]:
@@ -152,8 +148,8 @@ class Sheet:
         """Where each panel and each panel's name is."""
         half, style = self.layout.row_height / 2, self.style
         found = []
-        for panel, label in zip(self.panels, self.labels(), strict=True):
-            (x, y), (left, bottom) = self.anchor(panel), label.at
+        for panel, (x, y), label in zip(self.panels, self.anchors, self.labels(), strict=True):
+            left, bottom = label.at
             found.append(_box(panel, "panel", (x, y - half, x + self.speed * panel.seconds, y + half)))
             right = left + text_width(label.text, style.font, label.height)
             found.append(_box(panel, "label", (left, bottom - label.height, right, bottom)))
@@ -197,9 +193,20 @@ def compose(
     style = style if isinstance(style, Style) else load_style(style)
     notes = notes or Notes()
     size, origin = _placed(layout, style, speed, notes)
-    panels = layout.panels(record.duration - start)
-    spans = tuple(_span(record, start + panel.start, panel.seconds) for panel in panels)
-    return Sheet(record, layout, style, start, speed, gains, notes, panels, spans, size, origin)
+    panels = _panels(layout, min(record.duration - start, layout.duration))
+    spans = {(panel.start, panel.seconds): _span(record, start + panel.start, panel.seconds) for panel in panels}
+    (x, y), left = origin, layout.margin.left
+    return Sheet(
+        record, layout, style, start, speed, gains, notes, panels,
+        tuple(spans[panel.start, panel.seconds] for panel in panels),
+        tuple((x + left + speed * panel.left, y + layout.baseline(panel.row)) for panel in panels),
+        size, origin,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)  # training pages are of few layouts
+def _panels(layout: Layout, available: float) -> tuple[Panel, ...]:
+    return layout.panels(available)
 
 
 def _span(record: Record, start: float, seconds: float) -> tuple[int, int]:

@@ -23,7 +23,7 @@ __all__ = ["EFFECTS", "WAYS", "wear"]
 
 WAYS: Final = ("photo", "scan", "photocopy", "fax", "screen", "screenshot")
 _WAY_SHARES: Final = np.array(
-    [(0.35, 0.23, 0.10, 0.06, 0.13, 0.13), (0.74, 0.08, 0.05, 0.04, 0.07, 0.02)]
+    [(0.35, 0.23, 0.10, 0.06, 0.13, 0.13), (0.83, 0.02, 0.05, 0.03, 0.06, 0.01)]
 )  # grade 0, 1
 
 
@@ -33,37 +33,37 @@ def _chances(*chances: float) -> Mapping[str, float]:
 
 EFFECTS: Final[Mapping[str, Mapping[str, float]]] = {
     # printer                 photo  scan  copy   fax  screen  screenshot
-    "fading": _chances(0.30, 0.30, 0.20, 0.10, 0.00, 0.00),
+    "fading": _chances(0.30, 0.45, 0.40, 0.20, 0.00, 0.00),
     # paper
     "highlighter": _chances(0.12, 0.12, 0.00, 0.00, 0.00, 0.00),
-    "handwriting": _chances(0.35, 0.35, 0.35, 0.30, 0.00, 0.00),
-    "stamp": _chances(0.12, 0.20, 0.20, 0.20, 0.00, 0.00),
-    "stains": _chances(0.30, 0.12, 0.00, 0.00, 0.00, 0.00),
-    "holes": _chances(0.15, 0.25, 0.20, 0.10, 0.00, 0.00),
-    "curl": _chances(0.80, 0.00, 0.00, 0.00, 0.00, 0.00),
-    "fold": _chances(0.45, 0.30, 0.20, 0.10, 0.00, 0.00),
-    "crumple": _chances(0.65, 0.15, 0.10, 0.00, 0.00, 0.00),
+    "handwriting": _chances(0.45, 0.60, 0.50, 0.40, 0.00, 0.00),
+    "stamp": _chances(0.15, 0.25, 0.25, 0.20, 0.00, 0.00),
+    "stains": _chances(0.40, 0.60, 0.30, 0.00, 0.00, 0.00),
+    "holes": _chances(0.20, 0.35, 0.30, 0.15, 0.00, 0.00),
+    "curl": _chances(0.85, 0.00, 0.00, 0.00, 0.00, 0.00),
+    "fold": _chances(0.60, 0.85, 0.60, 0.30, 0.00, 0.00),
+    "crumple": _chances(0.85, 0.85, 0.60, 0.20, 0.00, 0.00),
     # scene
-    "desk": _chances(0.45, 0.00, 0.00, 0.00, 0.50, 0.00),
-    "hand": _chances(0.25, 0.00, 0.00, 0.00, 0.00, 0.00),
-    "light": _chances(0.95, 0.15, 0.00, 0.00, 0.60, 0.00),
-    "shadow": _chances(0.55, 0.00, 0.00, 0.00, 0.00, 0.00),
-    "glare": _chances(0.30, 0.00, 0.00, 0.00, 0.50, 0.00),
+    "desk": _chances(0.60, 0.00, 0.00, 0.00, 0.70, 0.00),
+    "hand": _chances(0.30, 0.00, 0.00, 0.00, 0.00, 0.00),
+    "light": _chances(1.00, 0.40, 0.00, 0.00, 0.80, 0.00),
+    "shadow": _chances(0.75, 0.00, 0.00, 0.00, 0.00, 0.00),
+    "glare": _chances(0.35, 0.00, 0.00, 0.00, 0.75, 0.00),
     # camera
-    "perspective": _chances(0.90, 0.00, 0.00, 0.00, 0.90, 0.00),
-    "rotation": _chances(0.90, 0.70, 0.80, 0.80, 0.80, 0.00),
-    "crop": _chances(0.60, 0.30, 0.30, 0.20, 0.50, 0.60),
-    "photocopy": _chances(0.00, 0.00, 1.00, 0.15, 0.00, 0.00),
+    "perspective": _chances(0.95, 0.00, 0.00, 0.00, 0.95, 0.00),
+    "rotation": _chances(0.95, 0.85, 0.90, 0.90, 0.90, 0.00),
+    "crop": _chances(0.60, 0.40, 0.40, 0.30, 0.50, 0.80),
+    "photocopy": _chances(0.00, 0.00, 1.00, 0.30, 0.00, 0.00),
     "fax": _chances(0.00, 0.00, 0.00, 1.00, 0.00, 0.00),
-    "defocus": _chances(0.60, 0.40, 0.30, 0.00, 0.70, 0.00),
-    "motion": _chances(0.25, 0.00, 0.00, 0.00, 0.20, 0.00),
+    "defocus": _chances(0.75, 0.85, 0.70, 0.00, 0.85, 0.00),
+    "motion": _chances(0.30, 0.00, 0.00, 0.00, 0.25, 0.00),
     "moire": _chances(0.00, 0.00, 0.00, 0.00, 1.00, 0.00),
-    "colour_cast": _chances(0.95, 0.40, 0.00, 0.00, 0.90, 0.30),
-    "noise": _chances(0.90, 0.50, 0.50, 0.30, 0.90, 0.00),
+    "colour_cast": _chances(0.98, 0.70, 0.00, 0.00, 0.95, 0.60),
+    "noise": _chances(0.95, 0.80, 0.80, 0.40, 0.95, 0.00),
     "sharpening": _chances(0.85, 0.30, 0.00, 0.00, 0.50, 0.00),
     # file
-    "low_resolution": _chances(0.35, 0.30, 0.30, 0.20, 0.30, 0.60),
-    "jpeg": _chances(0.90, 0.70, 0.70, 0.50, 0.90, 0.80),
+    "low_resolution": _chances(0.45, 0.65, 0.50, 0.20, 0.40, 1.00),
+    "jpeg": _chances(0.95, 0.90, 0.85, 0.60, 0.95, 1.00),
 }
 """The chance of every effect at grade 1 in each of ``WAYS``, in the order in which they happen."""
 
@@ -104,13 +104,13 @@ def _draw(grade: float, rng: Rng, ways: Collection[str], without: Collection[str
     shares = _WAY_SHARES[0] * (1 - grade) + _WAY_SHARES[1] * grade
     shares = np.cumsum(shares * [way in ways for way in WAYS])
     way = WAYS[int(np.searchsorted(shares, rng.random() * shares[-1]))]
-    lots, strengths = rng.random(len(EFFECTS)), grade * rng.uniform(0.4, 1.0, len(EFFECTS))
+    lots, strengths = rng.random(len(EFFECTS)), grade * rng.uniform(0.4 + 0.35 * grade, 1.0, len(EFFECTS))
     shot, *seeds = rng.integers(0, 2**63, 1 + len(EFFECTS)).tolist()
     rows = zip(EFFECTS.items(), lots.tolist(), strengths.tolist(), seeds, strict=True)
     doses = {
         name: Dose(strength, np.random.default_rng(seed))
         for (name, chances), lot, strength, seed in rows
-        if lot < chances[way] * grade**0.5 and name not in without
+        if lot < 1 - (1 - chances[way]) ** grade and name not in without
     }
     return way, np.random.default_rng(shot), doses
 

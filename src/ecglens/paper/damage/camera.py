@@ -1,14 +1,18 @@
 """Copier, camera and file: what they do to the whole picture."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ecglens.paper.damage.canvas import Dose, Mesh, Rng, Scale, extent_of, illuminate, quantize, size_of
 from ecglens.paper.page import Pixels
+
+_LONG: Final = 16  # pixels of a blur's path, beyond which OpenCV's filter takes many times as long as ``_smear``
 
 
 def capture(pixels: Pixels, scale: Scale, doses: Mapping[str, Dose]) -> Pixels:
@@ -23,7 +27,7 @@ def _photocopy(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixel
     """Grey, hard, with uneven toner, specks, streaks and the dark edge of an open lid."""
     mesh = Mesh(size_of(pixels))
     rows, columns = mesh.points().shape[:2]
-    toner = cv2.resize(rng.normal(1, 0.05 * strength, (4, 5)).astype(np.float32), (columns, rows))
+    toner = cv2.resize(rng.normal(1, 0.1 * strength, (4, 5)).astype(np.float32), (columns, rows))
     if rng.random() < 0.5:
         edge = np.linspace(0, 1, columns, dtype=np.float32) * (extent_of(pixels, scale)[0])
         toner *= 1 - np.float32(0.8 * strength) * np.exp(-edge / rng.uniform(2, 9))[:: int(rng.choice([-1, 1]))]
@@ -31,10 +35,11 @@ def _photocopy(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixel
     white, steep = float(np.percentile(grey[::4, ::4], 60)), 1 + 1.2 * strength * rng.random()
     curve = 255 - np.clip((white - 4 - np.arange(256)) * steep, 0, 255 - rng.uniform(0, 50))
     grey = np.asarray(cv2.LUT(grey, curve.astype(np.uint8)), np.uint8)
-    _speckle(grey, scale, 0.015 * strength, rng)
+    _speckle(grey, scale, 0.025 * strength, rng)
     for x in rng.uniform(0, extent_of(pixels, scale)[0], int(rng.poisson(2 * strength))).tolist():
         column = int(x * scale[0])
-        grey[:, column : column + 1] = (grey[:, column : column + 1] * rng.uniform(0.5, 0.9)).astype(np.uint8)
+        dark = rng.uniform(0.1, 0.5) * min(1.0, 0.4 * scale[0])
+        grey[:, column : column + 1] = (grey[:, column : column + 1] * (1 - dark)).astype(np.uint8)
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
@@ -43,7 +48,8 @@ def _speckle(grey: Pixels, scale: Scale, density: float, rng: Rng) -> None:
     width, height = extent_of(grey, scale)
     count = int(rng.poisson(min(density * width * height, 4000)))
     x, y = (rng.random((2, count)) * [[grey.shape[1]], [grey.shape[0]]]).astype(int)
-    grey[y, x] = (grey[y, x] * rng.uniform(0.2, 0.9, count)).astype(np.uint8)
+    size = min(1.0, 0.2 * scale[0] * scale[1])  # of a speck in pixels; in a coarse one it is paler
+    grey[y, x] = (grey[y, x] * (1 - size * rng.uniform(0.1, 0.8, count))).astype(np.uint8)
 
 
 def _fax(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
@@ -51,7 +57,8 @@ def _fax(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
     size = size_of(pixels)
     across, down = (max(8, min(n, round(n / mm * dots))) for n, mm, dots in zip(size, scale, (8, 3.85), strict=True))
     coarse = cv2.resize(_grey(pixels), (across, down), interpolation=cv2.INTER_AREA)
-    paper, rough = float(np.percentile(coarse[::4, ::4], 60)), 0.35 + 0.4 * strength
+    paper, dots = float(np.percentile(coarse[::4, ::4], 60)), 8 * 3.85 * (size[0] / across) * (size[1] / down)
+    rough = (0.35 + 0.4 * strength) * min(1.0, (scale[0] * scale[1] / dots) ** 0.5)  # a coarse pixel is a mean of dots
     coarse = cv2.addWeighted(coarse, 1, _grain((across, down), 1, 0.0, rng), rough, -128 * rough)
     steep = 1 + 3 * strength * min(1.0, scale[0] / 6) * min(1.0, scale[1] / 3)
     middle = paper * rng.uniform(0.62, 0.74)
@@ -69,19 +76,52 @@ def _grey(pixels: Pixels) -> Pixels:
 def _defocus(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
     spread = 0.05 + rng.uniform(0.0, 0.45) * strength**1.5  # mm
     across, down = (max(0.35, spread * each) for each in scale)
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigmaX=across, sigmaY=down), np.uint8)
+    size, coarse = size_of(pixels), max(1, int(min(across, down) / 3))
+    if coarse > 1:  # a wide blur leaves nothing for so many pixels to show
+        pixels = np.asarray(_fewer(pixels, 1 / coarse), np.uint8)
+    kernel = [2 * math.ceil(2 * spread / coarse) + 1 for spread in (across, down)]
+    pixels = np.asarray(cv2.GaussianBlur(pixels, kernel, sigmaX=across / coarse, sigmaY=down / coarse), np.uint8)
+    return pixels if coarse == 1 else np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _fewer(pixels: Pixels, factor: float) -> Pixels:
+    """The picture ``factor`` times as large, at most 1; halved first, as OpenCV is ten times as fast at that."""
+    width, height = (max(1, round(length * factor)) for length in size_of(pixels))
+    while pixels.shape[1] >= 2 * width and pixels.shape[0] >= 2 * height:
+        half = ((pixels.shape[1] + 1) // 2, (pixels.shape[0] + 1) // 2)
+        pixels = np.asarray(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _shake(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
     """Motion blur along a straight path."""
     length, angle = rng.uniform(0.4, 1.6) * strength, rng.uniform(0, np.pi)  # mm
     path = np.array([np.cos(angle) * scale[0], np.sin(angle) * scale[1]]) * length
-    path *= max(1.0, 1.2 / float(np.hypot(*path)))
+    share = min(1.0, float(np.hypot(*path)) / 1.2)  # a path of less than a pixel blurs less, not along less
+    path /= share
+    if np.hypot(*path) > _LONG:
+        return _smear(pixels, path)
     half = int(np.ceil(np.abs(path).max() / 2)) + 1
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.uint8)
     ends = np.rint((np.array([-path, path]) / 2 + half) * 256).astype(int)
     cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 255, 1, cv2.LINE_AA, 8)
-    return np.asarray(cv2.filter2D(pixels, -1, kernel / np.float32(kernel.sum())), np.uint8)
+    weights = kernel * np.float32(share / kernel.sum())
+    weights[half, half] += np.float32(1 - share)
+    return np.asarray(cv2.filter2D(pixels, -1, weights), np.uint8)
+
+
+def _smear(pixels: Pixels, path: npt.NDArray[np.float64]) -> Pixels:
+    """The picture's mean along ``path``: laid over itself a half of the path aside, then a quarter, and so on."""
+    halvings = np.arange(1, math.ceil(np.log2(np.abs(path).max())) + 1)
+    shifts = np.rint(path / 2.0 ** halvings[:, None]).astype(int)
+    shifts[-1] += shifts.sum(0) % 2  # an even sum, so that nothing moves
+    across, down = (np.abs(shifts).sum(0) // 2).tolist()
+    pixels = np.asarray(cv2.copyMakeBorder(pixels, down, down, across, across, cv2.BORDER_REFLECT_101), np.uint8)
+    for x, y in shifts.tolist():  # y is never below 0
+        rows, columns, left = pixels.shape[0] - y, pixels.shape[1] - abs(x), max(0, -x)
+        other = pixels[y:, left + x : left + x + columns]
+        pixels = np.asarray(cv2.addWeighted(pixels[:rows, left : left + columns], 0.5, other, 0.5, 0), np.uint8)
+    return pixels
 
 
 def _moire(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
@@ -134,6 +174,7 @@ def _add_noise(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixel
     """Noise of a sensor: fine in good light, blotched after a phone has smoothed it."""
     blur = rng.uniform(0.4, 1) if rng.random() < 0.5 else 0.0
     level = (0.02 + 0.28 * strength * rng.uniform(0.3, 1)) * (1 + blur)
+    level *= float(np.clip(min(scale) / 4, 0.35, 1))  # few pixels a mm are each the mean of many of the sensor's
     grain = _grain(size_of(pixels), 3, blur, rng)
     return np.asarray(cv2.addWeighted(pixels, 1, grain, level, -128 * level), np.uint8)
 
@@ -148,15 +189,13 @@ def _sharpen(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
 def _shrink(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
     """As a small picture that was made larger again."""
     wanted = np.exp(rng.uniform(np.log(1.0), np.log(4.0)) * (1 - strength) + np.log(1.05))  # pixels per mm
-    factor = float(np.clip(wanted / (scale[0] * scale[1]) ** 0.5, 0.2, 0.85))
-    width, height = size = size_of(pixels)
-    how = cv2.INTER_LINEAR if factor > 0.6 else cv2.INTER_AREA  # as good there, and five times as fast
-    small = cv2.resize(pixels, (round(width * factor), round(height * factor)), interpolation=how)
-    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    factor = float(np.clip(wanted / (scale[0] * scale[1]) ** 0.5, 0.2, 0.95 - 0.2 * strength))
+    small = _fewer(pixels, factor)
+    return np.asarray(cv2.resize(small, size_of(pixels), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _compress(pixels: Pixels, scale: Scale, strength: float, rng: Rng) -> Pixels:
-    quality = round(92 - rng.uniform(10, 62) * strength)
+    quality = round(92 - rng.uniform(15, 68) * strength)
     _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     read: Any = cv2.imdecode(data, cv2.IMREAD_COLOR)
     return np.asarray(cv2.cvtColor(read, cv2.COLOR_BGR2RGB), np.uint8)

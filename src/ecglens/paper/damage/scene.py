@@ -1,7 +1,7 @@
 """The scene: where the sheet lies in the frame, what lies around it, and the hand that holds it."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,8 +14,6 @@ from ecglens.paper.damage.canvas import (
     Mesh,
     Rng,
     Scale,
-    blend,
-    empty_cover,
     extent_of,
     illuminate,
     quantize,
@@ -27,7 +25,7 @@ from ecglens.paper.style import Colour
 
 Matrix = npt.NDArray[np.float64]
 
-_FLATNESS: Final = {"photo": 1.0, "scan": 0.2, "photocopy": 0.2, "fax": 0.1, "screen": 0.0, "screenshot": 0.0}
+_FLATNESS: Final = {"photo": 1.0, "scan": 0.6, "photocopy": 0.5, "fax": 0.3, "screen": 0.0, "screenshot": 0.0}
 _SIDE: Final = 24  # points of the outline on each side of the sheet
 
 
@@ -47,10 +45,13 @@ def shoot(
 
     mesh, outline = Mesh(size), move(_outline(size))
     flat = _flatten(mesh, relief, matrix)
-    pixels = _remap(page.pixels, mesh.fill(flat), surface)
+    sheet = relief.crease(page.pixels, scale) if relief else page.pixels
+    pixels = _remap(sheet, mesh.fill(flat), surface)
     beyond = _distance(flat, size, scale)
-    if way == "photo" and float(beyond.max()) > 0:
+    if float(beyond.max()) > 0 and way == "photo":
         _lay(pixels, outline, mesh, beyond, scale, doses.get("desk"))
+    if float(beyond.max()) > 0 and way == "screen":
+        cv2.copyTo(_bezel(mesh, beyond, shot), _outside(pixels, outline), pixels)
     return page.moved(pixels, move), outline, _look_up_shade(relief, flat, beyond) if relief else None
 
 
@@ -150,46 +151,62 @@ def _plain_surface(way: str, shot: Rng) -> Colour:
 
 def _lay(pixels: Pixels, outline: Points, mesh: Mesh, beyond: Floats, scale: Scale, dose: Dose | None) -> None:
     """Put what the sheet lies on outside of its ``outline``, and the sheet's shadow on that, ``beyond`` mm from it."""
+    surface = _desk(size_of(pixels), scale, *dose) if dose else pixels
+    shadow = quantize(1 - 0.4 * np.exp(-np.maximum(beyond, 0) / 3))
+    cv2.copyTo(illuminate(surface, mesh.fill(cv2.merge([shadow] * 3))), _outside(pixels, outline), pixels)
+
+
+def _outside(pixels: Pixels, outline: Points) -> Pixels:
+    """255 at the pixels that lie outside of ``outline``, 0 at the others."""
     outside = np.full(pixels.shape[:2], 255, np.uint8)
     cv2.fillPoly(outside, [np.rint(outline * 16).astype(np.int32)], 0, cv2.LINE_8, 4)
-    surface = _desk(size_of(pixels), scale, *dose) if dose else pixels
-    shadow = quantize(1 - 0.5 * np.exp(-np.maximum(beyond, 0) / 3))
-    cv2.copyTo(illuminate(surface, mesh.fill(cv2.merge([shadow] * 3))), outside, pixels)
+    return outside
 
 
-_DESKS: Final = (
-    (150, 105, 65),
-    (95, 60, 40),
-    (190, 150, 105),
-    (60, 62, 68),
-    (205, 205, 200),
-    (40, 70, 110),
-    (35, 110, 95),
-)
+def _bezel(mesh: Mesh, beyond: Floats, shot: Rng) -> Pixels:
+    """The frame of a display, ``beyond`` mm from what it shows, with a rim that catches light, and the wall behind."""
+    width, body, wall = shot.uniform(5, 18), shot.choice([16.0, 28.0, 60.0, 190.0]), shot.uniform(40, 170)
+    away = np.arange(256) / 8
+    level = np.where(away < width, body + 12 * (away < 0.8), wall) + 30 * np.exp(-((away - width) ** 2) * 3)
+    table = np.clip(level[:, None] + shot.normal(0, 4, 3), 0, 255).astype(np.uint8)
+    distance = mesh.fill(np.clip(beyond * 8, 0, 255).astype(np.uint8))
+    return np.asarray(cv2.LUT(cv2.merge([distance] * 3), table[:, None]), np.uint8)
+
+
+_WOODS: Final = ((150, 105, 65), (95, 60, 40), (190, 150, 105), (200, 175, 140), (120, 70, 45))
+_TOPS: Final = ((60, 62, 68), (205, 205, 200), (150, 152, 155), (40, 70, 110), (90, 130, 125), (225, 220, 210))
 
 
 def _desk(size: tuple[int, int], scale: Scale, strength: float, rng: Rng) -> Pixels:
-    """Wood, cloth, a plain top, or other papers; drawn coarsely, for it is seldom in focus."""
+    """Wood, cloth or a plain top, and other papers on it; drawn coarsely, for it is seldom in focus."""
     width, height = ((length + 1) // 2 for length in size)
-    colour = np.array(_DESKS[int(rng.integers(len(_DESKS)))]) * rng.uniform(0.6, 1.15)
     kind = rng.random()
-    if kind < 0.4:  # wood: noise drawn out along the grain
-        rough = rng.normal(0, 12, (max(2, round(size[1] / scale[1] / 1.5)), 4)).astype(np.float32)
-        rough += 1.6 * cv2.resize(rng.normal(0, 12, (9, 3)).astype(np.float32), rough.shape[::-1])
-    elif kind < 0.65:  # cloth: soft folds, and a weave
-        rough = rng.normal(0, 20, (5, 6)).astype(np.float32)
-    else:
-        rough = rng.normal(0, 8, (4, 4)).astype(np.float32)
-    tone = cv2.resize(np.clip(rough + 128, 0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-    if 0.4 <= kind < 0.65:
-        pitch = max(2, round(1.2 * min(scale)))
-        tone[::pitch] = tone[::pitch] * np.float32(0.85)
-        tone[:, ::pitch] = tone[:, ::pitch] * np.float32(0.85)
+    tones = _WOODS if kind < 0.4 else _TOPS
+    colour = np.array(tones[int(rng.integers(len(tones)))]) * rng.uniform(0.65, 1.1)
+    patches, depth = ((5, 7), 16.0) if kind < 0.6 else ((4, 4), 7.0)
+    rough = np.asarray(cv2.resize(rng.normal(0, depth, patches).astype(np.float32), (width, height)), np.float32)
+    if kind < 0.4:
+        rough = _grain_of_wood((height, width), scale, rng)
+    elif kind < 0.6:  # the threads of cloth
+        rough += rng.normal(0, 5, width).astype(np.float32) + rng.normal(0, 5, (height, 1)).astype(np.float32)
+    tone = np.clip(rough + 128, 0, 255).astype(np.uint8)
     curve = np.clip(np.arange(256)[:, None] / 128 * colour, 0, 255)
     surface = np.asarray(cv2.LUT(cv2.merge([tone] * 3), curve.astype(np.uint8)[:, None]), np.uint8)
     if rng.random() < 0.3 + 0.3 * strength:
         _scatter_papers(surface, (scale[0] / 2, scale[1] / 2), rng)
     return np.asarray(cv2.resize(surface, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _grain_of_wood(shape: tuple[int, int], scale: Scale, rng: Rng) -> Floats:
+    """Fibres drawn out along the grain, which runs across or down, between the joints of boards."""
+    upright = rng.random() < 0.5
+    height, width = shape[::-1] if upright else shape
+    rough = np.zeros((height, width), np.float32)
+    for rows, columns, depth in ((max(2, round(height / 3)), 4, 7), (max(2, round(height / 12)), 3, 9), (5, 2, 10)):
+        rough += cv2.resize(rng.normal(0, depth, (rows, columns)).astype(np.float32), (width, height))
+    board = max(4, round(rng.uniform(60, 140) * min(scale) / 2))
+    rough[int(rng.integers(board)) :: board] -= 40
+    return np.ascontiguousarray(rough.T) if upright else rough
 
 
 def _scatter_papers(surface: Pixels, scale: Scale, rng: Rng) -> None:
@@ -201,59 +218,86 @@ def _scatter_papers(surface: Pixels, scale: Scale, rng: Rng) -> None:
         at = rng.choice([0.0, 1.0], 2) * (width, height) + rng.normal(0, 25, 2)
         corners = np.array([(-75, -105), (75, -105), (75, 105), (-75, 105)]) @ turn + at
         cv2.fillPoly(surface, [np.rint(corners * scale * 16).astype(np.int32)], (grey, grey, grey - 6), cv2.LINE_AA, 4)
-        ends = np.array([[(-60, y), (rng.uniform(0, 60), y)] for y in np.arange(-90, 90, 6)]) @ turn + at
-        lines = [np.rint(line * scale * 16).astype(np.int32) for line in ends]
-        cv2.polylines(surface, lines, False, (grey * 0.6,) * 3, max(1, round(scale[1])), cv2.LINE_AA, 4)
+        y = np.repeat(np.arange(-90, 90, 5.5), 3) + rng.choice([0.0, 5.5])
+        left = np.tile((-60.0, -22.0, 18.0), len(y) // 3)
+        ends = np.stack([np.column_stack([left, y]), np.column_stack([left + rng.uniform(8, 36, len(y)), y])], 1)
+        lines = np.rint((ends @ turn + at) * scale * 16).astype(np.int32)
+        cv2.polylines(surface, lines, False, (grey * 0.72,) * 3, max(1, round(0.5 * scale[1])), cv2.LINE_AA, 4)
 
 
 def hold(pixels: Pixels, outline: Points, scale: Scale, strength: float, rng: Rng) -> Pixels:
     """A thumb or some fingers that hold the sheet at an edge, any tone of skin, and their shadow."""
     pixels = pixels.copy()
     width, height = extent_of(pixels, scale)
-    light, dark = np.array([245, 205, 180]), np.array([75, 45, 32])
-    skin = (dark + (light - dark) * rng.uniform(0, 1)) * rng.uniform(0.85, 1.05)
+    light, dark = np.array([240, 198, 172]), np.array([88, 56, 42])
+    skin = (dark + (light - dark) * rng.uniform(0, 1)) * rng.uniform(0.8, 1.02)
     side = int(rng.integers(4))
     inward = np.array([(0, 1), (-1, 0), (0, -1), (1, 0)][side], np.float64)
-    held = outline[side * _SIDE + int(rng.integers(4, _SIDE - 4))] / np.array(scale)  # of the sheet's edge
+    held = outline[side * _SIDE + int(rng.integers(2, _SIDE - 2))] / np.array(scale)  # of the sheet's edge
     edge = np.clip(held - inward * max(width, height), 0, (width, height))  # of the picture, beyond it
-    count, girth = (1, rng.uniform(9, 12)) if rng.random() < 0.6 else (int(rng.integers(2, 4)), rng.uniform(7.5, 9))
-    angle = rng.normal(0, 0.35)
-    inward = inward @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    count, girth = (1, rng.uniform(9, 12)) if rng.random() < 0.65 else (int(rng.integers(2, 4)), rng.uniform(7.5, 9))
+    inward = _turned(inward, rng.normal(0, 0.45))
     aside = np.array([-inward[1], inward[0]])
-    depth = max(0.0, float((held - edge) @ inward)) + rng.uniform(8, 14) + 12 * strength
+    depth = max(0.0, float((held - edge) @ inward)) + rng.uniform(-3, 8) + 20 * strength
     for place in range(count):
-        reach = depth * (1 - 0.2 * abs(place - (count - 1) / 2))
-        _draw_finger(pixels, scale, edge + aside * 2.05 * girth * (place - (count - 1) / 2), inward, reach, girth, skin)
+        beside = place - (count - 1) / 2
+        finger = _Finger(
+            edge + aside * 2.0 * girth * beside,
+            _turned(inward, 0.08 * beside + rng.normal(0, 0.04)),
+            depth * (1 - 0.2 * abs(beside)) + rng.normal(0, 1.5),
+            girth * rng.uniform(0.93, 1.05),
+        )
+        _draw_finger(pixels, scale, finger, skin, rng)
     return pixels
 
 
-def _draw_finger(
-    pixels: Pixels,
-    scale: Scale,
-    root: npt.NDArray[np.float64],
-    inward: npt.NDArray[np.float64],
-    reach: float,
-    girth: float,
-    skin: npt.NDArray[np.float64],
-) -> None:
-    """A finger from beyond the edge at ``root`` to ``reach`` mm inside, ``girth`` mm half as wide."""
-    aside = np.array([-inward[1], inward[0]])
-    turns = np.linspace(-np.pi / 2, np.pi / 2, 16)[:, None]
-    tip = np.cos(turns) * inward * girth * 1.15 + np.sin(turns) * aside * girth * 0.92
-    left, right = (root - inward * 30 + side * aside * girth * 1.1 for side in (-1, 1))
-    shape = np.vstack([left, tip + root + inward * (reach - girth), right]).astype(np.float32)
-    cover, corner, placed = empty_cover(shape, scale, 8)
-    cv2.fillPoly(cover, [placed], 255, cv2.LINE_AA, 4)
-    soft = np.asarray(cv2.GaussianBlur(cover, (0, 0), sigmaX=3 * scale[0], sigmaY=3 * scale[1]), np.uint8)
-    below = (corner[0] + round(2 * scale[0]), corner[1] + round(3 * scale[1]))
-    blend(pixels, (soft * np.float32(0.5)).astype(np.uint8), below, (40, 36, 34), glaze=True)
-    blend(pixels, cover, corner, _rgb(skin * 0.62), glaze=False)
-    rounded = np.clip((soft.astype(np.float32) - 110) * 1.7, 0, 255) * (cover / np.float32(255))
-    blend(pixels, rounded.astype(np.uint8), corner, _rgb(skin), glaze=False)
-    nail = np.cos(turns * 2) * inward * girth * 0.62 + np.sin(turns * 2) * aside * girth * 0.5
-    cover, corner, placed = empty_cover((nail + root + inward * (reach - girth * 0.55)).astype(np.float32), scale, 1)
-    cv2.fillPoly(cover, [placed], 130, cv2.LINE_AA, 4)
-    blend(pixels, cover, corner, _rgb(skin * 0.5 + np.array([120, 95, 90])), glaze=False)
+def _turned(direction: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return np.asarray(direction @ turn, np.float64)
+
+
+class _Finger(NamedTuple):
+    """From beyond the picture's edge at ``root`` to ``reach`` mm inwards, ``girth`` mm half as wide."""
+
+    root: npt.NDArray[np.float64]
+    inward: npt.NDArray[np.float64]
+    reach: float
+    girth: float
+
+
+def _draw_finger(pixels: Pixels, scale: Scale, finger: _Finger, skin: npt.NDArray[np.float64], rng: Rng) -> None:
+    """A rounded finger, out of focus at its edges, with a nail and creases at its joint, over its own shadow."""
+    root, inward, reach, girth = finger
+    tip = root + inward * reach
+    low, high = np.minimum(root, tip) - 2 * girth, np.maximum(root, tip) + 2 * girth
+    left, top = np.clip(np.floor(low * scale), 0, None).astype(int).tolist()
+    patch = pixels[top : max(0, int(high[1] * scale[1])), left : max(0, int(high[0] * scale[0]))]
+    if not patch.size:
+        return
+    (east, south), (right, down) = inward.tolist(), root.tolist()  # Python's numbers leave the arrays float32
+    x = (np.arange(patch.shape[1], dtype=np.float32) + left) / scale[0] - right
+    y = ((np.arange(patch.shape[0], dtype=np.float32) + top) / scale[1] - down)[:, None]
+    along = (x * east + y * south - (reach - girth)) / girth  # 0 where the tip begins to round off, 1 at it
+    across = (y * east - x * south) / (girth * (1 - 0.06 * np.clip(along + 1.5, 0, 2)))
+    far = np.sqrt(across**2 + np.maximum(along, 0) ** 2)
+    cover = np.clip(0.5 + (1 - far) * girth / rng.uniform(0.8, 2.2), 0, 1)
+    shadow = 1 - 0.38 * np.clip((1.55 - np.hypot(across - 0.25, np.maximum(along - 0.15, 0))) / 0.8, 0, 1)
+    side, joint = float(rng.choice([-1.0, 1.0])), (along + 1.6) * girth
+    lit = 0.5 + 0.5 * np.sqrt(np.clip(1.05 - far**2, 0, 1)) + 0.12 * side * across
+    for crease in (-1.2, 0.3, 1.6):
+        lit -= 0.09 * np.exp(-((joint - crease - across**2) ** 2) * 2.5)
+    lit = np.maximum(lit, 0.05)
+    colour = skin.astype(np.float32) * lit[..., None] ** np.array([0.85, 1.1, 1.2], np.float32)
+    if rng.random() < 0.7:
+        nail = (np.abs(across / 0.6) ** 3 + np.abs((along - 0.2) / 0.62) ** 3)[..., None]
+        share = np.clip((1.1 - nail) / 0.35, 0, 1) * 0.65
+        gloss = 45 * np.exp(-((across - 0.25 * side) ** 2) * 30 - (along - 0.25) ** 2 * 6)[..., None]
+        rim = 15 * np.exp(-((nail - 1.1) ** 2) * 25)
+        colour = (
+            colour + share * (lit[..., None] * (0.55 * skin + (92, 78, 74)).astype(np.float32) + gloss - colour) - rim
+        )
+    shaded = patch * np.minimum(shadow, 1)[..., None]
+    patch[:] = np.clip(shaded + (colour - shaded) * cover[..., None], 0, 255).astype(np.uint8)
 
 
 def _rgb(levels: npt.NDArray[np.float64]) -> Colour:
