@@ -1,4 +1,4 @@
-"""A legible ECG is accepted, whatever its layout and look; anything else is refused with a reason."""
+"""A legible 12-lead ECG is accepted, whatever its layout and look; anything else is refused with a reason."""
 
 import dataclasses
 import json
@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from ecglens.io import read
+from ecglens.paper.damage import wear
 from ecglens.paper.drawing import render
 from ecglens.paper.layout import layouts, load_layout
-from ecglens.paper.legibility import MIN_ROWS, Quality, assess
+from ecglens.paper.legibility import KINDS, Quality, assess, look, quarter_turns
 from ecglens.paper.page import Page, Pixels
-from ecglens.paper.style import styles
+from ecglens.paper.style import random_style, styles
 from ecglens.record import Record
 from ecglens.simulator import simulate
 
@@ -26,9 +27,9 @@ PHOTOS = {
     "ecg00002.png": ("12 leads, 3x4 and three strips, grey grid, thin trace, scan", True),
     "ecg00003.png": ("12 leads, 3x4 and one strip, pink, thin trace, screen", True),
     "ecg00005.jpg": ("limb leads only, six rows, dark photo", False),
-    "ecg00006.png": ("12 leads, 3x4 and three strips, orange, thin trace, scan", True),
-    "ecg00007.png": ("12 leads, 3x4, the strip cut off, pink, screen", True),
-    "ecg00008.jpg": ("two leads, a close-up in shadow", False),
+    "ecg00006.png": ("12 leads, 3x4 and three strips, cut off above, orange, thin trace, scan", True),
+    "ecg00007.png": ("12 leads, 3x4, only the strip's name is left, pink, screen", True),
+    "ecg00008.jpg": ("V4 and V5 only, a close-up in shadow", False),
     "ecg00010.png": ("12 leads, 3x4 and one strip, pale trace, screen", True),
     "ecg00013.jpg": ("12 leads, 3x4, grey, scan", True),
     "ecg00014.png": ("12 leads, the same picture as 10", True),
@@ -37,7 +38,7 @@ PHOTOS = {
     "ecg00017.png": ("12 leads, 3x4, pink", True),
     "ecg00018.jpg": ("12 leads, 3x4, text above", True),
     "ecg00019.bmp": ("12 leads, 3x4, magenta, 640 pixels", True),
-    "ecg00020.jpg": ("12 leads, 3x4, photocopy whose grid is nearly as dark as the trace", True),
+    "ecg00020.jpg": ("15 leads, 3x5, photocopy whose grid is nearly as dark as the trace", True),
     "ecg00021.bmp": ("12 leads, 3x4, magenta, 640 pixels", True),
     "ecg00022.bmp": ("12 leads, 3x4, magenta, 640 pixels", True),
     "ecg00023.jpg": ("12 leads, 3x4, pink", True),
@@ -72,10 +73,10 @@ PHOTOS = {
     "ecg00054.png": ("12 leads, 3x4 and one strip, green, 621 pixels", True),
 }
 
-# Should be refused as incomplete, and are not yet.
+# Should be accepted, and are not yet.
 NOT_YET = {
-    "ecg00005.jpg": "six rows of one lead each look like six rows of two",
-    "ecg00008.jpg": "the grid's lines in the shadow count as rows",
+    "ecg00020.jpg": "the grid is nearly as dark as the trace",
+    "ecg00038.jpg": "muscle noise buries the complexes",
 }
 
 
@@ -84,25 +85,24 @@ def record() -> Record:
     return simulate((), rng=np.random.default_rng(3), fs=250)
 
 
-def rows_of(name: str) -> int:
-    """Rows of a layout; one or two, as of a roll or of 2x6, are not told from single leads yet."""
-    layout = load_layout(name)
-    return len(layout.rows) + len(layout.rhythm)
+def draw_page(layout: str, rng: np.random.Generator, worn: bool) -> Page:
+    """A page 300 to 3000 pixels wide, in any style, turned by up to 10 degrees or worn up to grade 0.6."""
+    width = np.exp(rng.uniform(np.log(300), np.log(3000 if rng.random() < 0.2 else 1200)))
+    scale = float(np.clip(width / load_layout(layout).width(25), 1.06, 12))
+    style = str(rng.choice(styles())) if rng.random() < 0.5 else random_style(rng)
+    record = simulate(None, rng=rng, fs=250)
+    page = render(record, layout, style, px_per_mm=scale, rotation=0.0 if worn else rng.uniform(-10, 10))
+    return wear(page, rng.uniform(0, 0.6), rng) if worn else page
 
 
-def test_readable_pages_of_every_layout_size_and_turn_are_accepted() -> None:
-    """At most one in twenty here; the benchmark says 1 to 2 in 100: where tall waves join all rows, rows are lost."""
-    views = ((1.1, 0.0), (2.5, 10.0), (5.0, -10.0))
-    cases = [(layout, *view) for layout in layouts() if rows_of(layout) >= MIN_ROWS for view in views]
+@pytest.mark.parametrize("worn", [False, True])
+def test_readable_pages_of_every_layout_style_size_and_turn_are_accepted(worn: bool) -> None:
+    cases = [(layout, seed) for layout in layouts() for seed in range(10)]
     refused = []
-    for seed, (layout, px_per_mm, rotation) in enumerate(cases):
-        record = simulate((), rng=np.random.default_rng(seed), fs=250)
-        page = render(record, layout, px_per_mm=px_per_mm, rotation=rotation)
-        if page.pixels.shape[0] < 100:  # a strip of three rows, too small to read
-            continue
-        quality = assess(page)
-        refused += [(layout, px_per_mm, quality.reason)] if quality.reason else []
-    assert len(refused) <= len(cases) // 20, refused
+    for number, (layout, seed) in enumerate(cases):
+        quality = assess(draw_page(layout, np.random.default_rng((71, worn, number)), worn))
+        refused += [(layout, seed, quality.reason)] if quality.reason else []
+    assert len(refused) <= len(cases) * 0.02, refused
 
 
 @pytest.mark.parametrize("style", styles())
@@ -111,8 +111,8 @@ def test_pages_of_every_style_are_legible(style: str, record: Record) -> None:
 
 
 def test_rows_are_counted(record: Record) -> None:
-    for layout, rows in (("3x4", 3), ("3x4+1", 4), ("6x2", 6), ("12x1", 12)):
-        assert assess(render(record, layout, px_per_mm=3)).rows == pytest.approx(rows, abs=1)
+    for layout, rows in (("2x6", 2), ("3x4", 3), ("3x4+1", 4), ("6x2", 6), ("12x1", 12)):
+        assert assess(render(record, layout, px_per_mm=3)).rows == pytest.approx(rows, rel=0.3)
 
 
 @pytest.mark.parametrize("rotation", [0, -7])
@@ -210,27 +210,58 @@ def rules(rng: np.random.Generator) -> Pixels:
     return picture
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [solid, gradient, noise, texture, landscape, blobs, text, spreadsheet, bars, chart, empty_grid, rules],
-)
-@pytest.mark.parametrize("seed", range(2))
-def test_pictures_without_an_ecg_are_refused(draw: Callable[[np.random.Generator], Pixels], seed: int) -> None:
-    quality = assess(Page(draw(np.random.default_rng(seed))))
-    assert not quality.legible
-    assert quality.reason
-    assert ": " in quality.reason  # what is wrong, then what to do
+DRAWN = (solid, gradient, noise, texture, landscape, blobs, text, spreadsheet, bars, chart, empty_grid, rules)
 
 
-def test_black_and_white_pictures_are_refused_as_such() -> None:
-    assert "black" in str(assess(Page(np.zeros((500, 700, 3), np.uint8))).reason)
+@pytest.mark.parametrize("draw", DRAWN)
+def test_pictures_without_an_ecg_are_refused(draw: Callable[[np.random.Generator], Pixels]) -> None:
+    for seed in range(12):
+        quality = assess(Page(draw(np.random.default_rng((72, seed)))))
+        assert not quality.legible, seed
+        assert quality.reason
+        assert ": " in quality.reason  # what is wrong, then what to do
+
+
+def strip(rows: int, rng: np.random.Generator) -> Page:
+    """Some rows of a page that has a lead in each, as a monitor or a recorder of few leads prints them."""
+    layout = dataclasses.replace(
+        load_layout("12x1"), row_height=float(rng.uniform(15, 40)), seconds=float(rng.uniform(3, 10))
+    )
+    scale = float(rng.uniform(2, 6))
+    page = render(simulate(None, rng=rng, fs=250), layout, random_style(rng), px_per_mm=scale)
+    first = int(rng.integers(0, 13 - rows))
+    top = layout.margin.top + layout.row_height * first
+    return Page(page.pixels[round(top * scale) : round((top + layout.row_height * rows) * scale)])
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_strips_of_one_or_two_leads_are_refused(rows: int) -> None:
+    strips = [strip(rows, np.random.default_rng((73, rows, seed))) for seed in range(60)]
+    accepted = [seed for seed, page in enumerate(strips) if assess(page).legible]
+    assert len(accepted) <= 6, accepted  # the aim is one
+
+
+def test_black_white_and_pale_pictures_are_refused_as_such(record: Record) -> None:
+    page = render(record, px_per_mm=4).pixels
+    assert "nearly black" in str(assess(Page(np.zeros((500, 700, 3), np.uint8))).reason)
+    assert "nearly black" in str(assess(Page(page // 64)).reason)
     assert "blank" in str(assess(Page(np.full((500, 700, 3), 255, np.uint8))).reason)
+    assert "over-exposed" in str(assess(Page(255 - (255 - page) // 20)).reason)
 
 
 def test_a_small_picture_is_refused_with_its_size() -> None:
     reason = assess(Page(np.full((90, 120, 3), 255, np.uint8))).reason
     assert reason is not None
     assert "120 x 90 pixels" in reason
+
+
+def shaken(pixels: Pixels, length: int, angle: float) -> Pixels:
+    """As a phone that moves by so many pixels takes it."""
+    turn = cv2.getRotationMatrix2D((length / 2 - 0.5, length / 2 - 0.5), angle, 1)
+    line = np.zeros((length, length), np.float32)
+    line[length // 2] = 1
+    path = cv2.warpAffine(line, turn, (length, length))
+    return np.asarray(cv2.filter2D(pixels, -1, path / path.sum()), np.uint8)
 
 
 def test_a_blurred_page_is_refused_as_blurred(record: Record) -> None:
@@ -241,16 +272,41 @@ def test_a_blurred_page_is_refused_as_blurred(record: Record) -> None:
     assert blurred.sharpness < sharp.sharpness
 
 
-def test_a_page_on_its_side_is_named_so(record: Record) -> None:
-    pixels = np.rot90(render(record, px_per_mm=4).pixels)
-    assert "turn" in str(assess(Page(np.ascontiguousarray(pixels))).reason)
+@pytest.mark.parametrize("angle", [0, 90])
+def test_a_page_taken_with_a_shaken_phone_is_refused_as_blurred(angle: float, record: Record) -> None:
+    assert "blurred" in str(assess(Page(shaken(render(record, px_per_mm=5).pixels, 35, angle))).reason)
 
 
-@pytest.mark.parametrize("rows", [1, 2])
-def test_strips_of_one_or_two_leads_are_refused(rows: int, record: Record) -> None:
-    layout = load_layout("12x1")
-    bottom = round((layout.margin.top + layout.row_height * rows) * 5)
-    assert not assess(Page(render(record, layout, px_per_mm=5).pixels[:bottom])).legible
+@pytest.mark.parametrize(("turns", "reason"), [(1, "on its side"), (2, "upside down"), (3, "on its side")])
+def test_a_turned_page_is_named_so(turns: int, reason: str) -> None:
+    named, righted = 0, 0
+    for seed in range(25):
+        page = draw_page("3x4+1", np.random.default_rng((74, seed)), worn=seed % 2 == 0)
+        pixels = np.ascontiguousarray(np.rot90(page.pixels, turns))
+        named += reason in str(assess(Page(pixels)).reason)
+        righted += quarter_turns(pixels) == turns
+    assert named >= 23
+    assert righted >= 23
+
+
+def test_pages_of_which_leads_are_missing_are_refused_as_such() -> None:
+    """Most of the limb leads alone, so far; the halves of 6x2 and 3x4 pages are mostly still accepted."""
+    named = 0
+    for seed in range(20):
+        page = render(simulate(None, rng=np.random.default_rng((75, seed)), fs=250), "12x1", px_per_mm=4)
+        half = page.pixels[: page.pixels.shape[0] // 2]
+        named += "Not all 12 leads" in str(assess(Page(half)).reason)
+    assert named >= 12
+
+
+def test_what_the_network_sees_is_ink_on_paper_of_any_brightness(record: Record) -> None:
+    page = render(record, px_per_mm=4).pixels
+    seen, shape = look(page)
+    dim, _ = look((page * 0.7).astype(np.uint8))
+    assert seen.shape == (224, 384)
+    assert shape == pytest.approx(np.log(page.shape[1] / page.shape[0]))
+    assert np.abs(seen.astype(int) - dim).mean() < 2
+    assert len(KINDS) == 6
 
 
 def test_quality_is_plain_json(record: Record) -> None:

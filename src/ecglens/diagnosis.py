@@ -18,6 +18,7 @@ from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
+from ecglens.paper.scan import straighten
 from ecglens.record import Record
 from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads
@@ -213,7 +214,11 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     model = load_model(path or WEIGHTS / f"{kind}.onnx")
     if isinstance(model.card.spec, ImageSpec) != isinstance(ecg, Page):
         raise UsageError(f"the model {model.card.name} does not read this kind of ECG ({kind}): give another model")
-    quality, measurements, reason = _look(ecg)
+    if isinstance(ecg, Page):
+        ecg, quality, reason = _look(ecg)
+        measurements: dict[str, float | None] = {}
+    else:
+        quality, measurements, reason = _examine(ecg)
     unread = Diagnosis(source, page, kind, reason, {}, quality, measurements)
     if reason is not None and isinstance(ecg, Page):
         return unread
@@ -231,20 +236,30 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     return replace(unread, labels=findings, card=model.card, maps=maps, ecg=ecg)
 
 
-def _look(ecg: Record | Page) -> tuple[dict[str, Any], dict[str, float | None], str | None]:
-    """What is seen without a model: quality, measurements, and a reason not to answer."""
-    if isinstance(ecg, Page):
-        quality = assess(ecg)
-        return quality.as_dict(), {}, quality.reason
-    flat = [lead for lead, off in zip(LEADS, flat_leads(ecg), strict=True) if off]
+def _look(page: Page) -> tuple[Page, dict[str, Any], str | None]:
+    """The page straightened (or as it came, if only so it is legible), its quality, and a reason not to answer."""
+    scan = straighten(page)
+    seen, quality = scan.page, assess(scan.page)
+    facts = {"corners": scan.corners.round(1).tolist(), "turn_deg": scan.turn}
+    if not quality.legible and seen.pixels is not page.pixels:
+        as_it_came = assess(page)
+        if as_it_came.legible:
+            seen, quality, facts = page, as_it_came, {"corners": None, "turn_deg": 0}
+    height, width = page.pixels.shape[:2]
+    return seen, {**quality.as_dict(), "width": width, "height": height, **facts}, quality.reason
+
+
+def _examine(record: Record) -> tuple[dict[str, Any], dict[str, float | None], str | None]:
+    """What is seen of a signal without a model: quality, measurements, and a reason not to answer."""
+    flat = [lead for lead, off in zip(LEADS, flat_leads(record), strict=True) if off]
     seen = {
-        "duration_s": round(ecg.duration, 3),
-        "fs_hz": ecg.fs,
-        "missing_leads": list(ecg.missing_leads()),
+        "duration_s": round(record.duration, 3),
+        "fs_hz": record.fs,
+        "missing_leads": list(record.missing_leads()),
         "flat_leads": flat,
-        "missing_share": round(float(np.isnan(ecg.signal).mean()), 4),
+        "missing_share": round(float(np.isnan(record.signal).mean()), 4),
     }
-    measured = measure(ecg)
+    measured = measure(record)
     beats = len(measured.r_peaks) > 0
     reason = None if beats else "no heart beat is seen in the signal: check the electrodes and record again"
     return seen, measured.summary(), reason

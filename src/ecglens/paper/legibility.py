@@ -1,13 +1,14 @@
 """Judge whether a picture shows a legible 12-lead ECG, and say why where it does not.
 
-The picture is reduced, what is darker than the paper around it becomes ink, and the ink's wide connected pieces are
-taken for traces if they look like them: thin, along straight baselines in several rows, with narrow spikes (the QRS
-complexes) that stand above one another in all rows, since all leads show the same beats. How much each of these
-properties counts is fitted on drawn pages and on pictures that show no ECG (``benchmarks/legibility.py``).
+The picture is reduced, made as dark as its ink stands out from the paper around it, and squashed to a small grey copy.
+A network of 86,000 weights tells from that copy whether it shows a whole page, a part of one, a page that lies on its
+side or upside down, or something else. It was trained on drawn pages and on pictures that show no ECG
+(``benchmarks/legibility.py --fit``). What is too dark, pale, blurred or small for it is told before, from the pixels.
 """
 
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -17,64 +18,33 @@ import numpy.typing as npt
 from ecglens.paper.page import Page, Pixels
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
-# Least picture in which the leads of a whole page can still be told apart, pixels.
+# Least picture in which the leads of a whole page can still be told apart, pixels; a roll is long and narrow.
 MIN_LONG_SIDE: Final = 280
-MIN_SHORT_SIDE: Final = 100
+MIN_SHORT_SIDE: Final = 48
 
-# Share of the sharpest steps in the ink's contrast: a blur of 2 pixels at 720 pixels a page gives 0.25, a scan 0.75.
-MIN_SHARPNESS: Final = 0.23
+# Share of the sharpest steps in the ink's darkness: hardly a page worn to grade 0.6 at most has less, and most with a
+# blur of 3 pixels at 720 pixels a page do.
+MIN_SHARPNESS: Final = 0.25
 MIN_CONTRAST: Final = 0.06
-MIN_ROWS: Final = 2.3
 
-_WORK: Final = 720  # long side of the reduced copy, pixels
+# What a picture shows, in the order of the network's answers; the turned ones by where the top of the page points.
+KINDS: Final = ("whole", "part", "left", "upside down", "right", "other")
+
+_NETWORK: Final = Path(__file__).with_suffix(".onnx")
+_SEEN: Final = (384, 224)  # width and height of what the network sees
+_WORK: Final = 560  # mean side of the reduced copy, pixels: 720 across for most pages
 _GRID_PATCH: Final = 192  # side of the square in its middle in which the grid is looked for, pixels
 _GRID_SHARE: Final = 0.12  # share of the picture that the lines of a 5 mm grid cover at least
 _MIN_GRID: Final = 0.07  # least strength of its period; pages without a grid have less
 
-# Shares of the picture that may be trace: the best of them counts. The first fits most pages, the next ones crowded
-# or small pages and those with a sparse trace.
-_INK_SHARES: Final = (0.036, 0.05, 0.024, 0.075)
-
-_BANDS: Final = 6
 _DARKEST_SHARE: Final = 0.004  # the ink's darkness is what this share of the picture reaches
+_MOST_INK: Final = 0.12  # share of the small copy above which what is dark is the grid, not ink
 _DARK_GROUND: Final = 90  # light (0-255) below which the ground may be a screen's
 _FAINTEST: Final = 8  # darkness (0-255) below which nothing is ink
-_FAINTEST_INK: Final = 0.2  # share of the darkest ink's darkness below which nothing is ink
-
-# Properties of the ink, in the order _shape and _features give them: name, mean, spread, and the weights of the scaled
-# value and of its square in the log-odds. Fitted as ``benchmarks/legibility.py --fit`` does, on its pages and on others
-# of PTB-XL records from a second renderer, so that command gives weights like these, not these digits. How much false
-# acceptance weighs against false refusal was chosen so that all complete real pictures in the tests are accepted.
-_MODEL: Final = (
-    ("rows", 3.3109, 3.2206, -0.1635, -0.2522),
-    ("alignment", 0.8793, 0.5401, 2.6741, -0.2799),
-    ("spiky", 0.2156, 0.2254, -0.2989, -0.3786),
-    ("spike_width", 2.0636, 1.1807, 0.2718, -0.6739),
-    ("uprights", 0.0436, 0.1210, -0.0114, -0.0587),
-    ("crossings", 0.2055, 0.3272, 0.4549, -0.4529),
-    ("pieces", 2.0372, 0.7634, -0.3112, -0.3633),
-    ("thin", 0.6127, 0.3339, 2.0847, 0.2573),
-    ("tall", 0.2861, 0.2177, 1.1973, -1.3594),
-    ("baseline", 0.7695, 0.3012, -0.1754, -0.3280),
-    ("straight", 0.1533, 0.2394, -1.3566, -0.6733),
-    ("spikes", 2.1393, 1.0757, -0.1818, -0.9375),
-    ("unevenness", 0.5213, 0.5133, -1.9908, 0.0371),
-    ("slopes", 0.2122, 0.1344, -0.6900, -0.8592),
-    ("wander", 1.3720, 0.9200, 0.5292, 1.6410),
-    ("inside", 0.5460, 0.3421, 1.2894, -0.2585),
-    ("ink", 0.0412, 0.0187, 0.7946, 0.1060),
-    ("fainter", 2.5368, 1.8452, 0.8952, 0.1508),
-    ("cut", 0.3338, 0.2307, -0.2211, -0.3492),
-)
-_BIAS: Final = -0.4706
-FEATURES: Final = tuple(row[0] for row in _MODEL)
-_MEAN, _SPREAD, _LINEAR, _SQUARE = np.array([row[1:] for row in _MODEL]).T
-_ROWS: Final = FEATURES.index("rows")
-_INK: Final = FEATURES.index("ink")
-_MARGIN: Final = 4.0  # log-odds by which a page must look better turned than as it lies to be called turned
-_CERTAIN: Final = 2.0  # log-odds from which on a page is not looked at sideways
+_NIGHT: Final = 30  # light (0-255) that hardly a pixel of a picture reaches that is nearly black
+_DAZZLE: Final = 245  # light (0-255) of a picture that is over-exposed
+_BLANK: Final = 0.012  # contrast of paper with nothing on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +53,9 @@ class Quality:
 
     ``width`` and ``height`` are pixels. ``px_per_mm`` is the estimate from the grid, None where none is found.
     ``sharpness`` is the steepest step in the ink's contrast (0-1), ``contrast`` the ink's darkness against the paper
-    (0-1), ``ink`` the share of the picture taken for ink, ``rows`` the rows of traces seen, ``likeness`` the log-odds
-    that these are ECG traces. ``reason`` is None for a legible ECG, else one sentence for who took the picture.
+    (0-1), ``ink`` the share of the picture that is at least half as dark as the ink, ``rows`` how many rows of traces a
+    whole page would seem to have, ``likeness`` the log-odds that this is a whole, upright page. ``reason`` is None for
+    a legible ECG, else one sentence for who took the picture.
     """
 
     width: int
@@ -107,17 +78,6 @@ class Quality:
         return {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Runs:
-    """Vertical runs of ink in the wide pieces, column by column: ``x``, ``top``, ``bottom`` (inclusive), ``piece``."""
-
-    x: Ints
-    top: Ints
-    bottom: Ints
-    piece: Ints
-    widths: Floats  # of each piece, pixels
-
-
 def assess(page: Page) -> Quality:
     """Judge the picture in ``page.pixels`` as it lies: the leads must read from left to right.
 
@@ -129,20 +89,71 @@ def assess(page: Page) -> Quality:
     lightest, darkest = _reduced(page.pixels)
     darkness = _darkness(_as_paper(lightest))
     reaching = _reaching(darkness)
-    contrast = _level(reaching, _DARKEST_SHARE) / 255
-    sharpness = _sharpness(darkness, contrast)
-    ink, rows, likely = _best_traces(darkness, reaching)
+    level = _level(reaching, _DARKEST_SHARE)
+    sharpness = _sharpness(darkness, level)
+    answers, rows = _ask(_shown(darkness, level), float(np.log(width / height)))
+    likeness = float(answers[0] - np.logaddexp.reduce(answers[1:]))
+    reason = (
+        _exposure(lightest, level / 255)
+        or (_BLURRED if sharpness < MIN_SHARPNESS else None)
+        or (None if likeness >= 0 else _REASONS[KINDS[1 + int(answers[1:].argmax())]])
+    )
     period = _grid_period(darkest)
     px_per_mm = period * width / darkest.shape[1] if period else None
-    reason = _reason(lightest, darkness, contrast, sharpness, rows, likely)
-    return Quality(width, height, px_per_mm, sharpness, contrast, ink, rows, likely, reason)
+    ink = float(reaching[max(_FAINTEST, level // 2)])
+    return Quality(width, height, px_per_mm, sharpness, level / 255, ink, rows, likeness, reason)
 
 
-def trace_features(pixels: Pixels) -> Floats:
-    """Return (cuts, features): the properties named in ``FEATURES`` for every cut between ink and paper."""
+def quarter_turns(pixels: Pixels) -> int:
+    """How many quarter turns anticlockwise an ECG page was turned by; 0 where it is upright, or no whole page is seen.
+
+    ``np.rot90(pixels, -quarter_turns(pixels))`` is upright.
+    """
+    seen, shape = look(pixels)
+    answers, _ = _ask(seen, shape)
+    return {"left": 1, "upside down": 2, "right": 3}.get(KINDS[int(answers.argmax())], 0)
+
+
+def look(pixels: Pixels) -> tuple[Pixels, float]:
+    """What the network sees: darkness (224, 384), the ink's being 255, and the logarithm of width over height."""
     darkness = _darkness(_as_paper(_reduced(pixels)[0]))
-    reaching = _reaching(darkness)
-    return np.array([_features(darkness, reaching, cut) for cut in _cuts(reaching)])
+    return _shown(darkness, _level(_reaching(darkness), _DARKEST_SHARE)), float(
+        np.log(pixels.shape[1] / pixels.shape[0])
+    )
+
+
+def _shown(darkness: Pixels, level: int) -> Pixels:
+    """The small copy, without what is as dark as the grid: what more of it is covered by than ink ever covers."""
+    full = cv2.convertScaleAbs(darkness, alpha=255 / max(_FAINTEST, level))
+    seen = np.asarray(cv2.resize(full, _SEEN, interpolation=cv2.INTER_AREA), np.uint8)
+    grid = min(127, _level(_reaching(seen), _MOST_INK))
+    return np.asarray(cv2.convertScaleAbs(seen - np.minimum(seen, np.uint8(grid)), alpha=255 / (255 - grid)), np.uint8)
+
+
+def _ask(seen: Pixels, shape: float) -> tuple[Floats, float]:
+    """The network's answers for ``KINDS`` in log-odds, and the rows it counts."""
+    inputs = {"pixels": seen[None, None].astype(np.float32) / 255, "shape": np.array([[shape]], np.float32)}
+    said = np.asarray(_network().run(None, inputs)[0][0], np.float64)
+    return said[: len(KINDS)], float(np.exp(said[len(KINDS)]))
+
+
+@cache
+def _network() -> Any:
+    import onnxruntime  # slow to import, and not needed to draw pages
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small that threads would only wait
+    return onnxruntime.InferenceSession(_NETWORK.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+_BLURRED: Final = "The picture is blurred: hold the phone still, wait until it is in focus and take it again"
+_REASONS: Final = {
+    "part": "Not all 12 leads are seen in this picture: show the whole page, with every lead",
+    "left": "The page lies on its side: turn the picture so that the leads read from left to right",
+    "right": "The page lies on its side: turn the picture so that the leads read from left to right",
+    "upside down": "The page is upside down: turn the picture round",
+    "other": "No ECG is seen in this picture: show the whole 12-lead page, flat, upright and filling the picture",
+}
 
 
 def _too_small(width: int, height: int) -> str:
@@ -152,48 +163,34 @@ def _too_small(width: int, height: int) -> str:
     )
 
 
-def _reason(
-    lightest: Pixels, darkness: Pixels, contrast: float, sharpness: float, rows: float, likely: float
-) -> str | None:
-    """Why the picture cannot be read, the first cause that holds; None when it can."""
-    if contrast < MIN_CONTRAST:
-        light = float(lightest.mean())
-        if light < 40:
-            return "The picture is nearly black: take it again in more light"
-        return "No ECG is seen in this picture: it is blank or too pale, take it again in even light"
-    if sharpness < MIN_SHARPNESS:
-        return "The picture is blurred: hold the phone still, wait until it is in focus and take it again"
-    if likely < _CERTAIN and _lies_on_its_side(darkness, likely):
-        return "The page lies on its side: turn the picture so that the leads read from left to right"
-    if likely >= 0 and rows >= MIN_ROWS:
+def _exposure(lightest: Pixels, contrast: float) -> str | None:
+    """Why nothing stands out, where nothing does."""
+    if _level(_reaching(lightest), 0.01) < _NIGHT:
+        return "The picture is nearly black: take it again in more light"
+    if contrast >= MIN_CONTRAST:
         return None
-    if likely >= 0:
-        return "Fewer than three rows of ECG are seen in this picture: show the whole page with all 12 leads"
-    return "No ECG is seen in this picture: show the whole 12-lead page, flat, upright and filling the picture"
-
-
-def _lies_on_its_side(darkness: Pixels, upright: float) -> bool:
-    """Whether the picture is more like an ECG when turned, ``upright`` being its likeness as it lies."""
-    turned = np.ascontiguousarray(darkness.T)
-    _, rows, likely = _best_traces(turned, _reaching(turned))
-    return likely >= max(0.0, upright + _MARGIN) and rows >= MIN_ROWS
+    if contrast < _BLANK:
+        return "The picture is blank: nothing is seen on it, take it again with the page in view"
+    if lightest.mean() > _DAZZLE:
+        return "The picture is over-exposed: take it again without flash, and out of direct light"
+    return "The picture is too pale to read: take it again in brighter, even light"
 
 
 def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """The lightest and the darkest channel, long side ``_WORK`` at most.
+    """The lightest and the darkest channel, mean side ``_WORK`` at most.
 
     Coloured grids are light in one channel at least, dark ink is in none; so the lightest channel shows the trace
     and the darkest one the grid. Whole factors first: only they are quick.
     """
     height, width = pixels.shape[:2]
-    factor = max(height, width) // _WORK
+    factor = int(np.sqrt(height * width) / _WORK)
     if factor > 1:
         size = (width // factor, height // factor)
         whole = pixels[: size[1] * factor, : size[0] * factor]
         pixels = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
     red, green, blue = cv2.split(pixels)
     lightest, darkest = cv2.max(red, cv2.max(green, blue)), cv2.min(red, cv2.min(green, blue))
-    scale = _WORK / max(pixels.shape[:2])
+    scale = _WORK / np.sqrt(pixels.shape[0] * pixels.shape[1])
     if scale < 1:
         size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
         lightest, darkest = (
@@ -230,161 +227,14 @@ def _level(reaching: Floats, share: float) -> int:
     return min(255, int(np.searchsorted(-reaching, -share)))
 
 
-def _sharpness(darkness: Pixels, contrast: float) -> float:
-    """Steepest steps between neighbours against the ink's contrast; both ways, as a shaken phone blurs only one."""
+def _sharpness(darkness: Pixels, level: int) -> float:
+    """Steepest steps between neighbours against the ink's darkness, of the two ways the one that has less.
+
+    A page has steep steps both ways, in its complexes and in what lies level; a shaken phone blurs only one.
+    """
     down, across = cv2.absdiff(darkness[1:], darkness[:-1]), cv2.absdiff(darkness[:, 1:], darkness[:, :-1])
-    steepest = _level(_reaching(np.asarray(cv2.max(down[:, 1:], across[1:]), np.uint8)), _DARKEST_SHARE)
-    return steepest / 255 / max(contrast, 1 / 255)
-
-
-def _cuts(reaching: Floats) -> list[int]:
-    """Darkness from which on a pixel is ink, for each of ``_INK_SHARES``; fewer where little stands out."""
-    faintest = max(_FAINTEST, round(_FAINTEST_INK * _level(reaching, _DARKEST_SHARE)))
-    return list(dict.fromkeys(max(faintest, _level(reaching, share)) for share in _INK_SHARES))
-
-
-def _best_traces(darkness: Pixels, reaching: Floats) -> tuple[float, float, float]:
-    """Share of ink, rows and likeness at the cut that shows ECG traces best; stops at the first that is good enough."""
-    best = (0.0, 0.0, -np.inf)
-    for cut in _cuts(reaching):
-        features = _features(darkness, reaching, cut)
-        found = (float(features[_INK]), float(features[_ROWS]), _likeness(features))
-        best = max(best, found, key=lambda traces: (traces[1] >= MIN_ROWS, traces[2]))
-        if best[2] >= 0 and best[1] >= MIN_ROWS:
-            break
-    return best
-
-
-def _features(darkness: Pixels, reaching: Floats, cut: int) -> Floats:
-    """The properties named in ``FEATURES`` of the ink from ``cut`` on."""
-    ink = np.asarray(cv2.threshold(darkness, cut - 1, 1, cv2.THRESH_BINARY)[1], np.uint8)
-    runs, inside = _runs(ink)
-    shape = _shape(runs, ink.shape[1]) if len(runs.x) else [0.0] * (len(FEATURES) - 4)
-    share = float(reaching[cut])
-    fainter = float(reaching[round(0.6 * cut)]) / max(share, 1e-4)
-    return np.array([*shape, inside, share, min(fainter, 10.0), cut / 255])
-
-
-def _runs(ink: Pixels) -> tuple[_Runs, float]:
-    """Vertical runs of the wide pieces of ``ink``, and the share of the ink that is in those pieces.
-
-    The picture is cut into bands first, so that a trace is several pieces: two rows that touch in one band are still
-    apart in the others, and each piece's baseline is straight even where the paper is not.
-    """
-    closed = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    height, width = closed.shape
-    closed[:, np.linspace(0, width, _BANDS + 1).astype(int)[1:-1]] = 0
-    columns = np.zeros((width + 1, height + 1), np.uint8)  # a blank before each column and after the last one
-    columns[:width, 1:] = cv2.transpose(closed)
-    count, labels = cv2.connectedComponents(columns, connectivity=8, ltype=cv2.CV_32S)
-    flat = columns.ravel()
-    steps = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    starts, ends = steps[::2], steps[1::2]
-    label = labels.ravel()[starts]
-    x, top = np.divmod(starts, height + 1)
-    top -= 1
-    first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    first[label[::-1]], last[label] = x[::-1], x  # columns come in order, so the last one written counts
-    widths = last - first + 1
-    wide = widths >= max(12, 0.05 * width)
-    wide[0] = False
-    kept = wide[label]
-    lengths = ends - starts
-    inside = float(lengths[kept].sum() / max(1, lengths.sum()))
-    piece = (np.cumsum(wide) - 1)[label[kept]]
-    return _Runs(x[kept], top[kept], (top + lengths - 1)[kept], piece, widths[wide].astype(float)), inside
-
-
-def _shape(runs: _Runs, width: int) -> list[float]:
-    """What the runs look like; lengths are in widths of the picture, so that they do not depend on its size."""
-    middle = (runs.top + runs.bottom) / 2
-    length = (runs.bottom - runs.top + 1).astype(float)
-    near = 0.012 * width
-    offset, slope = _baselines(runs, middle, 2 * near)
-    base = offset[runs.piece] + slope[runs.piece] * runs.x
-    distance = middle - base
-    weight = runs.widths / runs.widths.sum()
-    tilt = _weighted_median(slope, weight)
-    count = np.bincount(runs.piece, minlength=len(weight))
-    deviation = np.sqrt(np.bincount(runs.piece, distance**2, len(weight)) / count)
-    spike = np.maximum(base - runs.top, runs.bottom - base) > near
-    columns = np.unique(runs.piece[spike] * width + runs.x[spike])
-    spikes = int(np.count_nonzero(np.diff(columns, prepend=-9) > 2))
-    total = runs.widths.sum()
-    per_column = np.bincount(runs.x, minlength=width)[width // 10 : -(width // 10)]
-    return [
-        _rows(runs.x, middle - tilt * runs.x, length <= max(4, near), width),
-        _alignment((runs.x + tilt * middle)[spike], (base - tilt * runs.x)[spike], width),
-        len(columns) / total,
-        float(np.log1p(len(columns) / max(1, spikes) * _WORK / width)),
-        float(np.sqrt(length[length > 0.15 * width].sum() / length.sum())),
-        float(np.log((weight * count / runs.widths).sum())),
-        float(np.log(len(weight) / total * width)),
-        float((length <= max(2, 0.006 * width)).mean()),
-        float(np.sqrt((length >= 0.014 * width).mean())),
-        float((weight * np.bincount(runs.piece, np.abs(distance) < near, len(weight)) / count).sum()),
-        float((weight * (deviation < 0.0015 * width)).sum()),
-        float(np.log1p(spikes / total * width)),
-        float(per_column.std() / max(0.5, per_column.mean())),
-        float(np.sqrt((weight * np.minimum(np.abs(slope - tilt), 0.3)).sum())),
-        float(np.log((weight * np.clip(deviation * _WORK / width, 0.3, 30)).sum())),
-    ]
-
-
-def _baselines(runs: _Runs, y: Floats, tolerance: float) -> tuple[Floats, Floats]:
-    """Offset and slope of a straight line through each piece, fitted again without what lies far from the first."""
-    offset, slope = _lines(runs.piece, runs.x, y, len(runs.widths))
-    for _ in range(2):
-        near = np.abs(y - offset[runs.piece] - slope[runs.piece] * runs.x) < tolerance
-        offset, slope = _lines(runs.piece[near], runs.x[near], y[near], len(runs.widths))
-    return offset, slope
-
-
-def _lines(piece: Ints, x: Ints, y: Floats, pieces: int) -> tuple[Floats, Floats]:
-    """Least-squares offset and slope of the points of each piece."""
-    count = np.maximum(np.bincount(piece, minlength=pieces), 1)
-    mean_x, mean_y = (np.bincount(piece, values, pieces) / count for values in (x, y))
-    dx, dy = x - mean_x[piece], y - mean_y[piece]
-    slope = np.bincount(piece, dx * dy, pieces) / np.maximum(np.bincount(piece, dx * dx, pieces), 1)
-    return mean_y - slope * mean_x, slope
-
-
-def _weighted_median(values: Floats, weight: Floats) -> float:
-    order = np.argsort(values)
-    return float(values[order][np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())])
-
-
-def _rows(x: Ints, y: Floats, flat: npt.NDArray[np.bool_], width: int) -> float:
-    """Rows of traces: heights at which flat ink covers much of a band, the mean over the better half of the bands."""
-    bands = np.minimum(x[flat] * _BANDS // width, _BANDS - 1)
-    bins = ((y[flat] - y.min()) / (0.012 * width)).astype(np.int64)
-    size = int(bins.max(initial=0)) + 3
-    cover = np.bincount(bands * size + bins + 1, minlength=_BANDS * size).reshape(_BANDS, size) * _BANDS / width
-    smooth = cover[:, :-2] + cover[:, 1:-1] + cover[:, 2:]
-    before = np.pad(smooth, ((0, 0), (2, 2)))
-    peak = (smooth > 0.4) & (smooth >= before[:, 3:-1]) & (smooth > before[:, 1:-3])
-    peak &= (smooth >= before[:, 4:]) & (smooth > before[:, :-4])
-    return float(np.sort(peak.sum(axis=1))[_BANDS // 2 :].mean())
-
-
-def _alignment(x: Floats, baseline: Floats, width: int) -> float:
-    """How much spikes of different rows stand above one another: variance over mean of the rows per column.
-
-    1 is chance; ECGs have more, as all leads show the same beats.
-    """
-    if not len(x):
-        return 0.0
-    column = ((x - x.min()) / (0.011 * width)).astype(np.int64)
-    row = np.round((baseline - baseline.min()) / (0.03 * width)).astype(np.int64)
-    size = int(column.max()) + 1
-    rows = np.bincount(np.unique(row * size + column) % size, minlength=size)
-    return float(np.sqrt(min(6.0, rows.var() / max(0.05, rows.mean()))))
-
-
-def _likeness(features: Floats) -> float:
-    """Log-odds that ``features`` are those of ECG traces."""
-    scaled = np.clip((features - _MEAN) / _SPREAD, -4, 4)
-    return float(_BIAS + _LINEAR @ scaled + _SQUARE @ scaled**2)
+    steepest = min(_level(_reaching(np.asarray(steps, np.uint8)), _DARKEST_SHARE) for steps in (down, across))
+    return steepest / max(level, 1)
 
 
 def _grid_period(darkest: Pixels) -> float | None:

@@ -1,0 +1,226 @@
+"""Measure how well ``ecglens.paper.scan`` straightens pictures of pages, and fit what tells which way is up.
+
+    python benchmarks/scan.py --count 200                   corners, turn, px/mm and time, by way and by grade
+    python benchmarks/scan.py --count 24 --sheet sheet.png  also a contact sheet of before and after
+    python benchmarks/scan.py --photos DIR --sheet s.png    a contact sheet of the pictures in a folder, without truth
+    python benchmarks/scan.py --count 1000 --fit            fit and print the weights that are in upright.json
+
+Pages are simulated records in every layout and in random styles, 2.5 to 8 pixels a mm, worn to grades 0.2 to 0.8 and
+turned by 0, 90, 180 or 270 degrees. Corners are right if the part of the sheet that is in the picture is found to 2 %
+of the picture's diagonal, px/mm if it is within 3 % of the truth over the straightened page (of pages with a grid).
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ecglens.io import read
+from ecglens.paper import layouts, random_notes, random_style, render, wear
+from ecglens.paper.damage import WAYS
+from ecglens.paper.page import NODE_MM, Page, Pixels
+from ecglens.paper.scan import Scan, straighten
+from ecglens.paper.upright import as_paper, describe_page, describe_rows, find_ink
+from ecglens.simulator import simulate
+
+Rng = np.random.Generator
+SHARES = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)  # of WAYS
+RHYTHMS = ((), (), (), ("AF",), ("ST",), ("SB",), ("RBBB",), ("LBBB",), ("1dAVb",))
+
+
+@dataclass(frozen=True)
+class Case:
+    page: Page
+    turn: int  # clockwise, that makes it upright
+    way: str
+    grade: float
+    grid: bool
+
+
+def cases(count: int, seed: int) -> Iterator[Case]:
+    for number in range(count):
+        yield case(np.random.default_rng([seed, number]))
+
+
+def case(rng: Rng) -> Case:
+    record = simulate(RHYTHMS[rng.integers(len(RHYTHMS))], rng=rng, fs=250, noise=float(rng.uniform(0, 1)))
+    notes, style = random_notes(rng) if rng.random() < 0.5 else None, random_style(rng)
+    layout = str(rng.choice([name for name in layouts() if not name.startswith("roll")]))
+    page = render(record, layout, style, px_per_mm=float(rng.uniform(2.5, 8)), notes=notes)
+    grade, way, quarters = float(rng.uniform(0.2, 0.8)), str(rng.choice(WAYS, p=SHARES)), int(rng.integers(4))
+    worn = turned(wear(page, grade, rng, ways=(way,)), quarters)
+    return Case(worn, -quarters % 4 * 90, way, grade, style.grid != "none")
+
+
+def turned(page: Page, quarters: int) -> Page:
+    """The page turned clockwise."""
+    for _ in range(quarters):
+        height = page.pixels.shape[0]
+        pixels = np.ascontiguousarray(np.rot90(page.pixels, -1))
+        page = page.moved(pixels, lambda points, last=height - 1: np.column_stack([last - points[:, 1], points[:, 0]]))
+    return page
+
+
+def corner_error(found: Scan, case: Case) -> float:
+    """The farthest that the outlines of the sheet found and of the true one are apart, as a share of the diagonal."""
+    nodes = case.page.nodes
+    assert nodes is not None
+    truth = np.array([nodes[0, 0], nodes[0, -1], nodes[-1, -1], nodes[-1, 0]])
+    height, width = case.page.pixels.shape[:2]
+    frame = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)], np.float32)
+    seen = [cv2.intersectConvexConvex(hull(corners), frame)[1] for corners in (truth, found.corners)]
+    if any(each is None for each in seen):
+        return 1.0
+    return max(farthest(seen[0], seen[1]), farthest(seen[1], seen[0])) / float(np.hypot(height, width))
+
+
+def hull(corners: np.ndarray) -> np.ndarray:
+    return cv2.convexHull(corners.astype(np.float32).reshape(-1, 1, 2))
+
+
+def farthest(corners: np.ndarray, outline: np.ndarray) -> float:
+    """How far the farthest of ``corners`` is from an outline."""
+    return max(abs(cv2.pointPolygonTest(outline, tuple(map(float, point)), True)) for point in corners.reshape(-1, 2))
+
+
+def scale_error(page: Page) -> float:
+    """By what share the page's px/mm is off, across or down; what is cut off does not count."""
+    if page.px_per_mm is None:
+        return 1.0
+    assert page.nodes is not None
+    inside = ((page.nodes >= 0) & (page.nodes < np.array(page.pixels.shape[1::-1]))).all(axis=2)
+    rows, columns = np.nonzero(inside)
+    if np.ptp(rows) < 4 or np.ptp(columns) < 4:
+        return 1.0
+    flat = np.column_stack([columns, rows, np.ones(len(rows))])
+    slopes = np.linalg.lstsq(flat, page.nodes[inside], rcond=None)[0][:2] / NODE_MM
+    return float(np.abs(np.hypot(*slopes.T) / page.px_per_mm - 1).max())
+
+
+def measure(samples: Iterator[Case]) -> list[tuple[Case, Scan]]:
+    rows = defaultdict(list)
+    kept = []
+    for one in samples:
+        scan = straighten(one.page)
+        right = scan.turn == one.turn
+        row = (corner_error(scan, one) < 0.02, right, scale_error(scan.page) < 0.03 if one.grid else None)
+        for group in ("all", one.way, f"grade {one.grade:.1f}"):
+            rows[group].append(row)
+        kept.append((one, scan))
+    print(f"{'':14s}{'pages':>8s}{'corners':>9s}{'turn':>9s}{'px/mm':>9s}")
+    for group in ("all", *WAYS, *(f"grade {grade / 10}" for grade in range(2, 9))):
+        corners, turn, scale = zip(*rows[group], strict=True) if rows[group] else ((), (), ())
+        print(f"{group:14s}{len(turn):8d}" + "".join(f"{share(values):9.1%}" for values in (corners, turn, scale)))
+    return kept
+
+
+def share(values: tuple[bool | None, ...]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def fit(samples: Iterator[Case]) -> None:
+    """Print the weights of ``upright`` as JSON; the shares that are right when four fifths judge the last fifth."""
+    rows, pages = [], []
+    for one in samples:
+        upright = straighten(turned(one.page, one.turn // 90)).page
+        work = shrunk(upright.pixels, 720)
+        ink = find_ink(as_paper(work))
+        rows.append(describe_rows(ink))
+        scale = upright.px_per_mm and upright.px_per_mm * max(work.shape) / max(upright.pixels.shape)
+        pages.append(describe_page(ink, scale))
+    weights = {}
+    for name, values, ridge in (("lying", np.array(rows), 3.0), ("upright", np.array(pages), 20.0)):
+        spread = np.sqrt((values**2).mean(axis=0)) + 1e-9
+        part = np.arange(len(values)) % 5
+        odds = [values[part == k] / spread @ regress(values[part != k] / spread, ridge) for k in range(5)]
+        print(f"# {name}: right {np.mean(np.concatenate(odds) > 0):.2%} of {len(values)}")
+        weights[name] = [float(f"{weight:.4g}") for weight in regress(values / spread, ridge) / spread]
+    print(json.dumps(weights))
+
+
+def shrunk(pixels: Pixels, longest: int) -> Pixels:
+    scale = min(1.0, longest / max(pixels.shape))
+    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def regress(rows: np.ndarray, ridge: float) -> np.ndarray:
+    """Logistic regression without an offset, of rows that are all of one kind: their negatives are the other."""
+    weights = np.zeros(rows.shape[1])
+    for _ in range(40):
+        chance = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
+        slope = rows.T @ (1 - chance) - ridge * weights
+        curvature = (rows * (chance * (1 - chance) + 1e-4)[:, None]).T @ rows + ridge * np.eye(len(weights))
+        step = np.linalg.solve(curvature, slope)
+        weights += step * min(1.0, 5 / np.abs(step).max())
+    return weights
+
+
+def measure_time() -> None:
+    """Process time of a photograph of 12 megapixels, and of a flat page as large, ms, least of some."""
+    record = simulate((), rng=np.random.default_rng(1), fs=250)
+    page = render(record, "3x4+1", "red", px_per_mm=4032 / 280)
+    photo = wear(page, 0.6, np.random.default_rng(2), ways=("photo",))
+    for name, given in (("photo", photo), ("flat", page)):
+        given = Page(np.asarray(cv2.resize(given.pixels, (4032, 3024)), np.uint8))
+        times = []
+        for _ in range(7):
+            start = time.process_time()
+            straighten(given)
+            times.append(time.process_time() - start)
+        print(f"{name}, 12 megapixels: {1e3 * min(times):.0f} ms")
+
+
+def contact_sheet(pairs: list[tuple[Page, Scan]], columns: int = 3) -> Pixels:
+    """Before, with the sheet found, and after, with 50 mm each way."""
+    tiles = []
+    for page, scan in pairs:
+        before, after = page.pixels.copy(), scan.page.pixels.copy()
+        pen = [max(2, max(pixels.shape) // 250) for pixels in (before, after)]
+        cv2.polylines(before, [np.rint(scan.corners).astype(np.int32)], True, (255, 0, 0), pen[0])
+        if scan.page.px_per_mm:
+            length, middle = 50 * scan.page.px_per_mm, np.array(after.shape[1::-1]) / 2
+            ends = middle + np.array([(length, 0), (0, 0), (0, length)])
+            cv2.polylines(after, [np.rint(ends).astype(np.int32)], False, (0, 0, 255), pen[1])
+        tiles.append(np.hstack([framed(before), framed(after)]))
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    return np.vstack([np.hstack(tiles[row : row + columns]) for row in range(0, len(tiles), columns)])
+
+
+def framed(pixels: Pixels, size: tuple[int, int] = (320, 240)) -> Pixels:
+    fit = min(size[0] / pixels.shape[1], size[1] / pixels.shape[0])
+    small = cv2.resize(pixels, None, fx=fit, fy=fit, interpolation=cv2.INTER_AREA)[: size[1], : size[0]]
+    rest = (0, size[1] - small.shape[0] + 4, 0, size[0] - small.shape[1] + 4)
+    return np.asarray(cv2.copyMakeBorder(small, *rest, cv2.BORDER_CONSTANT, value=(255, 0, 255)), np.uint8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheet", type=Path, help="contact sheet to write (PNG)")
+    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--photos", type=Path, help="folder of pictures to straighten instead")
+    chosen = parser.parse_args()
+    cv2.setNumThreads(1)
+    if chosen.fit:
+        fit(cases(chosen.count, chosen.seed))
+        return
+    if chosen.photos:
+        pages = [page for path in sorted(chosen.photos.iterdir()) if isinstance(page := read(path), Page)]
+        pairs = [(page, straighten(page)) for page in pages]
+    else:
+        pairs = [(one.page, scan) for one, scan in measure(cases(chosen.count, chosen.seed))]
+        measure_time()
+    if chosen.sheet:
+        cv2.imwrite(str(chosen.sheet), contact_sheet(pairs)[..., ::-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Find the grid of ECG paper in a picture, and from it how the sheet lies and how large a millimetre is.
+
+Printed lines repeat every 5 mm both ways, so in a small square of the picture each family of them is a peak of the
+spectrum, which says how fast and which way the paper's millimetres run there. One projective map is fitted to all
+squares' peaks: perspective is how they change from place to place.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.paper.page import Pixels
+
+Floats = npt.NDArray[np.float64]
+
+GRID_MM: Final = 5.0  # what the strong lines are apart
+MIN_STRENGTH: Final = 0.3  # of a grid that is there; pictures without one have less
+
+_TILE: Final = 128  # side of a square, pixels
+_HIGHEST: Final = 49  # periods a square, up to which lines are told apart
+_LINE_SHARE: Final = 0.15  # of the pixels that grid lines cover at least
+_TEETH: Final = np.arange(1.0, 7.0)
+_FIFTHS: Final = np.arange(1, 5) / 5
+_MIN_FIFTHS: Final = 0.5
+_BETWEEN: Final = (_TEETH - 0.5, _FIFTHS, np.array([1, 2, 4, 5, 7, 8]) / 3)  # no line repeats there
+_PAGE_MM: Final = np.geomspace(60, 700, 300)  # how long a picture's longer side may be on the paper
+_LIKELIER: Final = np.exp(-((np.log(_PAGE_MM / 260) / 0.8) ** 2) / 4)
+_UNLIKE: Final = 0.15  # by how much the two periods may differ: a slanting view, or a picture that was stretched
+_SLANT: Final = 0.25  # of the lines to the picture's edges
+_NEAR: Final = 0.22  # share by which the period may change over the picture
+_ROUNDS: Final = 8
+_TOLERANCE: Final = 0.02  # of a period, beyond which a peak may be of something else
+_STIFFNESS: Final = np.array([0.1, 0.1, 0.1, 0.1, 0.2, 0.2])  # towards a flat sheet, where few squares speak
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How the paper lies: ``matrix`` (3, 3) takes pixels to mm on the paper, from the picture's middle on.
+
+    ``strength`` is how far the lines stand out of the rest of the spectrum, 0 to 3; ``misfit`` the mean share by
+    which the periods differ from those of a flat sheet.
+    """
+
+    matrix: Floats
+    strength: float
+    misfit: float
+
+
+class _Tiles(NamedTuple):
+    centres: Floats  # (n, 2) pixels
+    spectra: npt.NDArray[np.float32]  # (n, _TILE, _TILE) amplitude by frequency down and across
+
+
+class _Peaks(NamedTuple):
+    at: Floats  # (n, 2) frequency across and down, periods a square
+    sure: Floats  # (n,) 0 to 1
+
+
+def find_grid(picture: Pixels) -> Grid | None:
+    """Return the grid in ``picture``, (H, W) uint8 with dark lines on light paper; None where none is seen."""
+    tiles = _transform(_lines(picture))
+    across, down, strength = _common_period(tiles.spectra, max(picture.shape))
+    if strength < MIN_STRENGTH:
+        return None
+    middle = (np.array(picture.shape[::-1]) - 1) / 2
+    reach = float(middle.max())
+    places = (tiles.centres - middle) / reach
+    first, second = _peaks(tiles.spectra, (across, 0.0)), _peaks(tiles.spectra, (0.0, down))
+    (a, b, c, d, g, h), misfit = _fit(places, first, second, np.array([across, down]))
+    mm = GRID_MM * reach / _TILE
+    pose = np.array([[a * mm, b * mm, 0], [c * mm, d * mm, 0], [g, h, 1]])
+    centred = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, reach]]) / reach
+    return Grid(pose @ centred, strength, misfit)
+
+
+def _lines(picture: Pixels) -> Pixels:
+    """How much darker each pixel is than the paper near it; at least one square large."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
+    dark = cv2.subtract(cv2.morphologyEx(picture, cv2.MORPH_CLOSE, kernel), picture)
+    below, right = (max(0, _TILE - length) for length in picture.shape)
+    return np.asarray(cv2.copyMakeBorder(dark, 0, below, 0, right, cv2.BORDER_CONSTANT), np.uint8)
+
+
+def _transform(lines: Pixels) -> _Tiles:
+    """Spectra of squares that cover the picture."""
+    down, across = (_starts(length) for length in lines.shape)
+    spectra = [_spectrum(lines[y : y + _TILE, x : x + _TILE]) for y in down for x in across]
+    centres = np.array([(x, y) for y in down for x in across]) + (_TILE - 1) / 2
+    return _Tiles(centres, np.array(spectra))
+
+
+def _starts(length: int) -> list[int]:
+    count = max(1, round((length - _TILE) / (0.9 * _TILE)) + 1) if length > _TILE else 1
+    return [int(start) for start in np.linspace(0, length - _TILE, count)]
+
+
+def _spectrum(tile: Pixels) -> npt.NDArray[np.float32]:
+    """Amplitudes, their squares' sum 1, of what is no darker than grid lines are: the trace would outshine them."""
+    counts = cv2.calcHist([tile], [0], None, [256], [0, 256]).ravel()
+    level = max(3, int(np.searchsorted(counts.cumsum(), (1 - _LINE_SHARE) * tile.size)))
+    trace = cv2.threshold(tile, min(254, 3 * level), 1, cv2.THRESH_BINARY)[1]
+    paper = cv2.subtract(1, cv2.dilate(trace, np.ones((3, 3), np.uint8)))
+    capped = cv2.min(tile, level)
+    waves = cv2.multiply(cv2.subtract(capped, cv2.mean(capped, paper)[0], dtype=cv2.CV_32F), paper, dtype=cv2.CV_32F)
+    both = cv2.dft(cv2.multiply(waves, _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
+    amplitude = cv2.magnitude(both[..., 0], both[..., 1])
+    return np.asarray(amplitude / max(float(cv2.norm(amplitude)), 1e-6), np.float32)
+
+
+@cache
+def _taper() -> npt.NDArray[np.float32]:
+    return np.outer(np.hanning(_TILE), np.hanning(_TILE)).astype(np.float32)
+
+
+def _common_period(spectra: npt.NDArray[np.float32], side: int) -> tuple[float, float, float]:
+    """Periods of 5 mm in a square, across and down, and how far they stand out."""
+    periods = _PAGE_MM * (_TILE / GRID_MM / side)
+    profiles = [_stand_out(profile) for profile in _profiles(_typical(spectra))]
+    across, down = (_comb(profile, periods) for profile in profiles)
+    apart = round(_UNLIKE / float(np.log(_PAGE_MM[1] / _PAGE_MM[0])))
+    number = np.arange(len(periods))
+    score = (across[:, None] + down) * np.sqrt(_LIKELIER[:, None] * _LIKELIER)
+    score[np.abs(number[:, None] - number) > apart] = -np.inf
+    score[periods > _HIGHEST] = score[:, periods > _HIGHEST] = -np.inf
+    best = np.unravel_index(int(score.argmax()), score.shape)
+    strength = float(min(across[best[0]], down[best[1]]))
+    found = periods[list(best)]
+    fifths = [_teeth(profile, one[None], _FIFTHS)[0] for profile, one in zip(profiles, found, strict=True)]
+    if min(fifths) > _MIN_FIFTHS:  # these are the fine lines, and every fifth of them is stronger
+        found = found / 5
+    return float(found[0]), float(found[1]), strength
+
+
+def _typical(spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The geometric mean over the squares, which a trace or letters in some of them hardly change."""
+    return np.asarray(np.exp(cv2.log(spectra + np.float32(1e-6)).mean(axis=0)), np.float32)
+
+
+def _profiles(spectrum: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """The highest amplitude at each frequency across, and down, whatever the slant."""
+    frequency, off = np.arange(_TILE // 2), np.arange(-_TILE // 6, _TILE // 6 + 1)
+    slanting = np.abs(off)[:, None] > _SLANT * frequency + 1
+    across, down = spectrum[off][:, frequency], spectrum[frequency][:, off].T
+    highest = (np.where(slanting, 0, values).max(axis=0).astype(np.float64) for values in (across, down))
+    return next(highest), next(highest)
+
+
+def _stand_out(profile: Floats) -> Floats:
+    """By what share the profile lies above the median around it, 0 to 3."""
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(profile, 8, mode="reflect"), 17)
+    above = np.clip(profile / np.maximum(np.median(around, axis=1), 1e-9) - 1, 0, 3)
+    above[:2] = 0
+    return np.asarray(above, np.float64)
+
+
+def _comb(profile: Floats, periods: Floats) -> Floats:
+    """Mean of the profile at the multiples of each period, less that between them."""
+    return _teeth(profile, periods, _TEETH) - np.max([_teeth(profile, periods, each) for each in _BETWEEN], axis=0)
+
+
+def _teeth(profile: Floats, periods: Floats, multiples: Floats) -> Floats:
+    at = periods[:, None] * multiples
+    inside = at < len(profile) - 1.5
+    values = np.interp(at, np.arange(len(profile)), profile) * inside
+    return np.asarray(values.sum(axis=1) / np.maximum(inside.sum(axis=1), 1))
+
+
+def _peaks(spectra: npt.NDArray[np.float32], near: tuple[float, float]) -> _Peaks:
+    """The highest peak near a frequency (across, down) in every square, (n, 2), and how far each stands out."""
+    reach = max(2, round(_NEAR * max(near)))
+    window = np.arange(-reach, reach + 1)
+    across, down = (round(each) + window for each in near)
+    around = spectra[:, down[:, None], across]
+    best = around.reshape(len(spectra), -1).argmax(axis=1)
+    row, column = down[best // len(window)], across[best % len(window)]
+    number = np.arange(len(spectra))
+    three = np.array([-1, 0, 1])[:, None]
+    sideways = _crest(spectra[number, row, column + three])
+    upright = _crest(spectra[number, row + three, column])
+    height = spectra[number, row, column] / np.maximum(np.median(around, axis=(1, 2)), 1e-9)
+    return _Peaks(np.column_stack([column + sideways, row + upright]), np.clip(height / 4 - 1, 0.0, 1.0))
+
+
+def _crest(three: npt.NDArray[np.float32]) -> Floats:
+    """Where between three neighbours, (3, n), a parabola through their logarithms is highest; -0.5 to 0.5."""
+    before, at, after = np.log(np.maximum(three, 1e-12)).astype(float)
+    bend = np.minimum(before + after - 2 * at, -1e-9)
+    return np.asarray(np.clip((before - after) / 2 / bend, -0.5, 0.5), np.float64)
+
+
+def _fit(places: Floats, across: _Peaks, down: _Peaks, start: Floats) -> tuple[Floats, float]:
+    """The projective map (a, b, c, d, g, h) whose slopes at ``places`` are the peaks, and their mean misfit.
+
+    It takes (x, y) to (a x + b y, c x + d y) / (g x + h y + 1). Gauss-Newton, in which far-off peaks count less.
+    """
+    flat = pose = np.array([1.0, 0, 0, 1, 0, 0])
+    wanted = np.hstack([across.at, down.at]) / np.repeat(start, 2)
+    sure = np.repeat(np.column_stack([across.sure, down.sure]), 2, axis=1)
+    for _ in range(_ROUNDS):
+        now = _slopes(pose, places)
+        off = wanted - now
+        weight = (sure / np.maximum(1, np.abs(off) / _TOLERANCE)).ravel()
+        bends = (
+            np.stack([_slopes(pose + step, places) - now for step in np.eye(6) * 1e-4], axis=-1).reshape(-1, 6) / 1e-4
+        )
+        square = (bends * weight[:, None]).T @ bends + np.diag(_STIFFNESS)
+        pull = (bends * weight[:, None]).T @ off.ravel() + _STIFFNESS * (flat - pose)
+        pose = pose + np.linalg.solve(square, pull)
+    return pose * [*np.repeat(start, 2), 1, 1], float((np.abs(off) * sure).sum() / max(1e-9, sure.sum()))
+
+
+def _slopes(pose: Floats, places: Floats) -> Floats:
+    """The map's four derivatives at each place, (n, 4): of the first number by x, by y, of the second by x, by y."""
+    a, b, c, d, g, h = pose
+    x, y = places.T
+    depth = 1 + g * x + h * y
+    one, other = a * h - b * g, c * h - d * g
+    return np.column_stack([a + one * y, b - one * x, c + other * y, d - other * x]) / depth[:, None] ** 2

@@ -1,0 +1,197 @@
+"""A picture of a page becomes a page: found, flat, upright, to scale; what is already so stays as it is."""
+
+import cv2
+import numpy as np
+import pytest
+
+from ecglens.paper.drawing import render
+from ecglens.paper.furniture import Notes
+from ecglens.paper.page import NODE_MM, Page, Pixels, Points, transform
+from ecglens.paper.scan import Scan, straighten
+from ecglens.record import Record
+from ecglens.simulator import simulate
+
+NOTES = Notes(("SPECIMEN, ADA", "ID: 123456"), ("Vent. rate 70 /min", "PR interval 150 ms"), ("Normal ECG",))
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return simulate((), rng=np.random.default_rng(3), fs=250)
+
+
+@pytest.fixture(scope="module")
+def flat(record: Record) -> Page:
+    return render(record, "3x4+1", "red", px_per_mm=5, notes=NOTES)
+
+
+def photograph(page: Page, corners: Points, size: tuple[int, int], desk: int = 60) -> tuple[Page, Points]:
+    """The page on an even desk, its corners at ``corners`` of a picture of ``size`` (width, height)."""
+    height, width = page.pixels.shape[:2]
+    outline = np.array(
+        [(-0.5, -0.5), (width - 0.5, -0.5), (width - 0.5, height - 0.5), (-0.5, height - 0.5)], np.float32
+    )
+    matrix = cv2.getPerspectiveTransform(outline, corners)
+    pixels = cv2.warpPerspective(page.pixels, matrix, size, flags=cv2.INTER_AREA, borderValue=(desk, desk, desk))
+    return page.moved(np.asarray(pixels, np.uint8), lambda points: transform(points, matrix)), corners
+
+
+SLANTED = np.array([(130, 110), (1370, 160), (1440, 830), (70, 770)], np.float32)
+
+
+@pytest.fixture(scope="module")
+def photo(flat: Page) -> Page:
+    return photograph(flat, SLANTED, (1500, 920))[0]
+
+
+def turn(page: Page, quarters: int) -> Page:
+    """The page turned clockwise."""
+    for _ in range(quarters):
+        last = page.pixels.shape[0] - 1
+        pixels = np.ascontiguousarray(np.rot90(page.pixels, -1))
+        page = page.moved(pixels, lambda points, last=last: np.column_stack([last - points[:, 1], points[:, 0]]))
+    return page
+
+
+def on_paper(scan: Scan) -> Points:
+    """Where the straightened page shows the points 5 mm apart, in mm from the first one."""
+    assert scan.page.nodes is not None
+    assert scan.page.px_per_mm is not None
+    nodes = scan.page.nodes / np.float32(scan.page.px_per_mm)
+    return nodes - nodes[0, 0]
+
+
+def test_the_sheet_is_found_on_a_desk(photo: Page) -> None:
+    diagonal = np.hypot(*photo.pixels.shape[:2])
+    assert np.abs(straighten(photo).corners - SLANTED).max() < 0.01 * diagonal
+
+
+def test_a_slanted_sheet_becomes_a_flat_one_true_to_scale(photo: Page) -> None:
+    places = on_paper(straighten(photo))
+    rows, columns = places.shape[:2]
+    truth = NODE_MM * np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
+    assert np.abs(places - truth).max() < 2.5  # mm over the whole sheet of 275 mm
+
+
+def test_the_desk_is_cropped(photo: Page) -> None:
+    scan = straighten(photo)
+    assert scan.page.px_per_mm is not None
+    size = np.array(scan.page.pixels.shape[1::-1]) / scan.page.px_per_mm
+    assert photo.nodes is not None
+    sheet = NODE_MM * (np.array(photo.nodes.shape[1::-1]) - 1)
+    assert np.abs(size - sheet).max() < 6
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_pages_and_photographs_are_turned_upright(quarters: int, flat: Page, photo: Page) -> None:
+    for page in (flat, photo):
+        scan = straighten(turn(page, quarters))
+        assert scan.turn == -quarters % 4 * 90
+        assert scan.page.pixels.shape[1] > scan.page.pixels.shape[0]
+
+
+@pytest.mark.parametrize("layout", ["3x4", "3x4+3", "6x2", "12x1"])
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_flat_pages_are_turned_without_resampling(layout: str, quarters: int, record: Record) -> None:
+    page = render(record, layout, "blue", px_per_mm=4, notes=NOTES)
+    scan = straighten(turn(page, quarters))
+    assert scan.turn == -quarters % 4 * 90
+    assert np.array_equal(scan.page.pixels, page.pixels)
+
+
+@pytest.mark.parametrize("style", ["red", "blue", "plain", "copy", "night", "muse", "viewer"])
+@pytest.mark.parametrize("layout", ["3x4+1", "6x2", "12x1"])
+def test_flat_pages_come_through_as_they_are(layout: str, style: str, record: Record) -> None:
+    page = render(record, layout, style, px_per_mm=5)
+    scan = straighten(page)
+    assert scan.page.pixels is page.pixels
+    assert scan.turn == 0
+    assert np.array_equal(scan.matrix, np.eye(3))
+    assert all(a.points is b.points for a, b in zip(scan.page.traces, page.traces, strict=True))
+
+
+@pytest.mark.parametrize("px_per_mm", [3.0, 5.0, 9.0])
+def test_the_grid_gives_the_scale(px_per_mm: float, record: Record) -> None:
+    scan = straighten(Page(render(record, "3x4+1", "red", px_per_mm=px_per_mm).pixels))
+    assert scan.page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
+    assert scan.grid > 0.4
+
+
+def test_without_a_grid_there_is_no_scale(record: Record) -> None:
+    scan = straighten(Page(render(record, "3x4+1", "plain").pixels))
+    assert scan.page.px_per_mm is None
+    assert scan.grid == 0
+
+
+def test_uneven_light_is_evened_out(flat: Page) -> None:
+    height, width = flat.pixels.shape[:2]
+    shade = np.linspace(1, 0.4, width)[None, :, None] * np.ones((height, 1, 1))
+    dim = Page((flat.pixels * shade).astype(np.uint8))
+    bright = straighten(dim).page.pixels
+    assert bright.shape == dim.pixels.shape
+    thirds = [float(np.median(part)) for part in np.array_split(bright, 3, axis=1)]
+    assert max(thirds) - min(thirds) < 12
+    assert np.abs(bright.astype(int) - flat.pixels).mean() < 12
+
+
+def test_traces_and_boxes_move_with_the_pixels(photo: Page) -> None:
+    scan = straighten(photo)
+    trace, before = scan.page.traces[0], photo.traces[0]
+    assert np.allclose(trace.points, transform(before.points, scan.matrix), atol=0.01, equal_nan=True)
+    points = trace.points[~np.isnan(trace.points).any(axis=1)].astype(int)
+    on_trace = scan.page.pixels[points[:, 1], points[:, 0]].max(axis=1)
+    assert np.median(on_trace) < np.median(scan.page.pixels) - 60
+
+
+def test_the_matrix_inverts(photo: Page) -> None:
+    scan = straighten(turn(photo, 1))
+    corners = transform(scan.corners, scan.matrix)
+    size = np.array(scan.page.pixels.shape[1::-1])
+    assert np.abs(corners - np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size).max() < 0.02 * size.max()
+    back = transform(transform(scan.corners, scan.matrix), np.linalg.inv(scan.matrix))
+    assert np.allclose(back, scan.corners, atol=0.1)
+
+
+def test_a_straightened_page_hardly_moves_again(photo: Page) -> None:
+    once = straighten(photo).page
+    size = np.array(once.pixels.shape[1::-1])
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
+    assert np.abs(straighten(once).corners - corners).max() < 0.02 * np.hypot(*size)
+
+
+def test_same_picture_same_page(photo: Page) -> None:
+    before = photo.pixels.copy()
+    one, other = straighten(photo), straighten(photo)
+    assert np.array_equal(one.page.pixels, other.page.pixels)
+    assert np.array_equal(one.matrix, other.matrix)
+    assert np.array_equal(photo.pixels, before)
+
+
+def test_large_pictures_that_move_are_kept_to_what_is_needed(flat: Page) -> None:
+    large = cv2.resize(flat.pixels, None, fx=3, fy=3)
+    photo, _ = photograph(Page(np.asarray(large, np.uint8)), SLANTED * 3, (4500, 2760))
+    scan = straighten(photo)
+    assert 1000 < max(scan.page.pixels.shape) <= 2100
+    assert straighten(Page(np.asarray(large, np.uint8))).page.pixels.shape == large.shape
+
+
+def odd_pictures() -> list[Pixels]:
+    rng = np.random.default_rng(0)
+    shapes = [(1, 1), (1, 5000), (5000, 1), (2, 3), (63, 64), (64, 64), (65, 4000), (4000, 65), (300, 300), (128, 129)]
+    return [
+        fill(shape)
+        for shape in shapes
+        for fill in (
+            lambda shape: np.zeros((*shape, 3), np.uint8),
+            lambda shape: np.full((*shape, 3), 255, np.uint8),
+            lambda shape: rng.integers(0, 256, (*shape, 3)).astype(np.uint8),
+            lambda shape: np.full((*shape, 3), np.linspace(0, 255, shape[1])[None, :, None], np.uint8),
+        )
+    ]
+
+
+@pytest.mark.parametrize("pixels", odd_pictures(), ids=lambda pixels: "x".join(map(str, pixels.shape[:2])))
+def test_no_picture_is_too_odd(pixels: Pixels) -> None:
+    scan = straighten(Page(pixels))
+    assert scan.page.pixels.size > 0
+    assert np.isfinite(scan.corners).all()
+    assert scan.turn in (0, 90, 180, 270)
