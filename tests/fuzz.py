@@ -69,8 +69,9 @@ def _arrays() -> dict[str, bytes]:
     npy, npz, hdf5 = BytesIO(), BytesIO(), BytesIO()
     np.save(npy, signal)
     np.savez(npz, signal=signal, fs=100, unit="mV")
+    limb_leads = np.array([1, 2, 1, -1.5, 0, 1.5, 1, 1, 1, 1, 1, 1], np.float32)  # as Einthoven's triangle wants them
     tracings = np.zeros((1, 4096, 12), np.float32)
-    tracings[0, 100:820, 6] = signal.ravel()
+    tracings[0, 100:820] = np.outer(signal.ravel(), limb_leads)
     with h5py.File(hdf5, "w") as file:
         file.create_dataset("tracings", data=tracings, compression="gzip")
     return {"npy": npy.getvalue(), "npz": npz.getvalue(), "hdf5": hdf5.getvalue()}
