@@ -9,7 +9,7 @@ from PIL import Image
 
 import ecglens
 from ecglens.diagnosis import diagnose, diagnose_file
-from ecglens.errors import ModelError, UsageError
+from ecglens.errors import FAULT, ModelError, UsageError
 from ecglens.io import wfdb
 from ecglens.labels import KEYS
 from ecglens.leads import INDEX
@@ -172,3 +172,9 @@ def test_ptbxl_records_and_photos_are_answered_for(data_dir: Path) -> None:
     for path in sorted((data_dir / "cinc").glob("*.hea"))[:5]:
         assert diagnose(path).readable, path.name
     assert diagnose(data_dir / "photos" / "ecg00001.png").readable
+
+
+def test_a_fault_of_ours_costs_one_answer(page_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecglens.io, "open_file", lambda *_: {}["fault"])
+    (answer,) = diagnose_file(page_file)
+    assert answer.reason == FAULT

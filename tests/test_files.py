@@ -20,4 +20,4 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     assert path.read_text() == "old"
     replace_file(path, lambda p: p.write_text("new"))
     assert path.read_text() == "new"
-    assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == ["weights"]
+    assert [p.name for p in tmp_path.iterdir()] == ["weights"]

@@ -1,3 +1,5 @@
+"""Notes: what was measured, or what was invented and agrees with itself."""
+
 import re
 from collections import Counter
 

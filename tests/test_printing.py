@@ -1,3 +1,5 @@
+"""Printing: one page or a folder of them, the same whoever draws them, and refused before anything is drawn."""
+
 import json
 from pathlib import Path
 
@@ -6,7 +8,8 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from ecglens.errors import UsageError
+from ecglens import printing
+from ecglens.errors import FAULT, UsageError
 from ecglens.io import wfdb
 from ecglens.paper import Page
 from ecglens.printing import Job, Plan, Printed, check_writable, contact_sheet, find_jobs, print_all, write_page
@@ -25,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def print_one(source: Path, target: Path, plan: Plan) -> Printed:
-    (printed,) = print_all([Job(source, target)], plan)
+    ((printed,),) = print_all([Job(source, target)], plan)
     return printed
 
 
@@ -55,7 +58,10 @@ def test_every_worker_draws_the_same_pages_and_one_that_cannot_be_read_is_passed
     folder: Path, tmp_path: Path
 ) -> None:
     plan = Plan(style="random", notes="invented", wear=0.4, px_per_mm=2.0, seed=5)
-    runs = [list(print_all(find_jobs([folder], tmp_path / str(n)) * 2, plan, workers=n)) for n in (1, 2)]
+    runs = [
+        [page for pages in print_all(find_jobs([folder], tmp_path / str(n)) * 2, plan, workers=n) for page in pages]
+        for n in (1, 2)
+    ]
     assert (
         [page.refused is None for page in runs[0]]
         == [page.refused is None for page in runs[1]]
@@ -88,7 +94,7 @@ def test_a_worn_page_says_the_scale_at_which_it_was_drawn(folder: Path, tmp_path
 
 def test_a_record_over_before_the_page_begins_is_passed_by(folder: Path, tmp_path: Path) -> None:
     page = print_one(folder / "r0.hea", tmp_path / "page.png", Plan(start=10.0))
-    assert page.refused == f"{folder / 'r0.hea'} is over after 10 s: choose an earlier start"
+    assert page.refused == "r0.hea is over after 10 s: choose an earlier start"
     assert page.thumbnail is None
 
 
@@ -114,7 +120,6 @@ def test_a_contact_sheet_shows_its_pages_side_by_side() -> None:
         (Plan(rotation=5.0), "page.svg", "neither worn nor turned"),
         (Plan(rhythm=("V9",)), "page.png", "rhythm: 'V9' is no lead"),
         (Plan(style="mauve"), "page.png", "unknown style 'mauve'"),
-        (Plan(wear=2.0), "page.png", "grade 2"),
         (Plan(wear=0.5, ways=("post",)), "page.png", "'post' is no way"),
     ],
 )
@@ -126,7 +131,7 @@ def test_what_cannot_be_printed_is_refused(folder: Path, tmp_path: Path, plan: P
 def test_layout_and_grade_are_drawn_for_each_page(folder: Path, tmp_path: Path) -> None:
     plan = Plan(layout="random", wear=(0.2, 0.8), ways=("photo",), px_per_mm=2.0, truth=True)
     jobs = find_jobs([folder], tmp_path)[:3]
-    assert all(printed.refused is None for printed in print_all(jobs, plan))
+    assert all(printed.refused is None for (printed,) in print_all(jobs, plan))
     said = [json.loads(job.target.with_suffix(".json").read_text()) for job in jobs]
     assert len({one["layout"] for one in said}) > 1
 
@@ -146,9 +151,8 @@ def test_every_record_of_a_file_gets_its_page(tmp_path: Path) -> None:
     path, t = tmp_path / "exams.npy", np.arange(600) / 100
     beats = np.exp(-((((t % 0.8) - 0.3) / 0.02) ** 2))
     np.savez(path.with_suffix(".npz"), signal=np.stack([np.outer(np.arange(1, 13), beats)] * 2), fs=100, unit="mV")
-    jobs = find_jobs([path.with_suffix(".npz")], tmp_path / "out")
-    assert [job.target.name for job in jobs] == ["exams-1.png", "exams-2.png"]
-    assert [page.refused for page in print_all(jobs, Plan(px_per_mm=2.0))] == [None, None]
+    (pages,) = print_all(find_jobs([path.with_suffix(".npz")], tmp_path / "out"), Plan(px_per_mm=2.0))
+    assert [(page.path.name, page.refused) for page in pages] == [("exams-1.png", None), ("exams-2.png", None)]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,19 @@ def test_outputs_that_cannot_be_are_refused_before_anything_is_drawn(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         find_jobs([folder / name for name in records], folder / output, ending)
+
+
+@pytest.mark.parametrize("wear", [2.0, (0.8, 0.2), (0.2, float("nan")), -0.1])
+def test_grades_that_cannot_be_are_refused(wear: float | tuple[float, float]) -> None:
+    with pytest.raises(UsageError, match="grades of wear"):
+        Plan(wear=wear)
+
+
+def test_a_fault_of_ours_costs_one_page(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = iter([Page(np.zeros((40, 40, 3), np.uint8))])
+    monkeypatch.setattr(printing, "draw", lambda *_: next(pages))  # which ends after the first
+    printed = [page for pages in print_all(find_jobs([folder], tmp_path)[:2], Plan()) for page in pages]
+    assert [page.refused for page in printed] == [None, FAULT]
 
 
 def test_records_that_cannot_be_found_are_refused(folder: Path, tmp_path: Path) -> None:

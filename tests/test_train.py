@@ -16,6 +16,7 @@ from ecglens.examples import Examples, Key, Order
 from ecglens.inputs import ImageSpec, SignalSpec, prepare_record
 from ecglens.models.checkpoint import load_trained
 from ecglens.recipe import Recipe, Stage
+from ecglens.team import Team
 
 TINY = Recipe(stages=(Stage(2, 1e-3),), batch_size=8, average=0.5)
 WORN = replace(TINY, layouts=("12x1", "6x2"), wear=1.0)
@@ -133,6 +134,12 @@ def test_an_epoch_shows_each_exam_once_and_resumes_anywhere() -> None:
         seen = [key.exam for batch in order for key in batch if key.epoch == epoch]
         assert sorted(seen) == list(range(24))
     assert list(Order(24, TINY, 0, first=4)) == order[4:]
+
+
+def test_a_team_shares_out_each_batch() -> None:
+    whole = [key for batch in Order(25, TINY, 0) for key in batch]
+    shares = [[key for batch in Order(25, TINY, 0, 0, Team(rank, 3)) for key in batch] for rank in range(3)]
+    assert sorted(key.exam for share in shares for key in share) == sorted(key.exam for key in whole)
 
 
 def test_a_part_of_an_epoch_is_a_stage() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -123,11 +124,12 @@ def diagnose(
 def _ecg_files(inputs: list[str], said: "Given") -> Iterator[Path | bytes]:
     """What to read: files as named, the ECGs found in folders, ``-`` as standard input's bytes."""
     from ecglens.io import find_files
+    from ecglens.io.source import MAX_BYTES
 
     for name in inputs:
         path = Path(name)
         if name == "-":
-            yield sys.stdin.buffer.read()
+            yield sys.stdin.buffer.read(MAX_BYTES + 1)
         elif path.is_dir():
             found = find_files(path, said)
             if not found:
@@ -217,6 +219,8 @@ def render(
         str | None, typer.Option("--format", help="Of pages in a folder: png (the default), jpg, pdf or svg.")
     ] = None,
     contact_sheet: Annotated[Path | None, typer.Option(help="Also write the first 48 pages side by side.")] = None,
+    fs: Annotated[float | None, typer.Option(help="Samples a second, of files that do not say: CSV, NumPy.")] = None,
+    unit: Annotated[str | None, typer.Option(help="mV, uV, V or nV, of files that do not say: CSV, NumPy.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes to draw several pages with.")] = 1,
     _: Annotated[
         bool,
@@ -225,6 +229,7 @@ def render(
 ) -> None:
     """Draw digital ECGs as pages, true to scale. Exit code 3 when some could not be read."""
     from ecglens import printing
+    from ecglens.io import Given
     from ecglens.paper.damage import WAYS
 
     plan = printing.Plan(
@@ -242,16 +247,17 @@ def render(
         px_per_mm=px_per_mm,
         seed=seed,
         truth=truth,
+        said=Given(fs, unit),
     )
     if contact_sheet:
         if contact_sheet.suffix not in (".png", ".jpg", ".pdf"):
             raise UsageError(f"a contact sheet cannot be called {contact_sheet}: end its name with .png, .jpg or .pdf")
         printing.check_writable(contact_sheet)
-    jobs = printing.find_jobs(records, output, form)
+    jobs = printing.find_jobs(records, output, form, plan.said)
     pages = printing.print_all(jobs, plan, workers)
-    thumbnails, refused = _watch(pages, len(jobs))
-    if refused < len(jobs):
-        typer.echo(str(output) if output.is_file() else f"{len(jobs) - refused} pages in {output}")
+    written, thumbnails, refused = _watch(pages, len(jobs))
+    if written:
+        typer.echo(str(written[0]) if len(written) == 1 else f"{len(written)} pages in {jobs[0].target.parent}")
     if contact_sheet and thumbnails:
         printing.write_page(printing.contact_sheet(thumbnails), contact_sheet)
         typer.echo(str(contact_sheet))
@@ -259,36 +265,34 @@ def render(
         raise typer.Exit(UNREAD)
 
 
-def _watch(pages: "Iterator[Printed]", count: int) -> "tuple[list[Pixels], int]":
-    """Show how pages come, and why some do not; return the first ones small, and how many did not come."""
+def _watch(pages: "Iterator[list[Printed]]", count: int) -> "tuple[list[Path], list[Pixels], int]":
+    """Show how pages come, and why some do not; return those written, the first ones small, and how many failed."""
     from rich.console import Console
     from rich.progress import Progress
 
+    written: list[Path] = []
     thumbnails: list[Pixels] = []
     refused, console = 0, Console(stderr=True)
     with Progress(console=console, disable=count == 1) as bar:
         task = bar.add_task("drawing", total=count)
-        for page in pages:
-            bar.advance(task)
+        for page in (page for file in bar.track(pages, task_id=task) for page in file):
             if page.thumbnail is None:
                 refused += 1
                 console.print(page.refused, markup=False, highlight=False, soft_wrap=True)
-            elif len(thumbnails) < MOST_THUMBNAILS:
+                continue
+            written.append(page.path)
+            if len(thumbnails) < MOST_THUMBNAILS:
                 thumbnails.append(page.thumbnail)
-    return thumbnails, refused
+    return written, thumbnails, refused
 
 
 def _numbers(text: str, between: str, option: str, advice: str) -> float | tuple[float, float]:
     """One number, or two with a sign between them."""
-    try:
-        values = [float(value) for value in text.split(between)]
-    except ValueError:
-        values = []
-    if len(values) == 1:
-        return values[0]
-    if len(values) == 2:
-        return values[0], values[1]
-    raise UsageError(f"{option} {text} is no number: {advice}")
+    number = r"(\d+\.?\d*|\.\d+)"
+    found = re.fullmatch(rf"{number}(?:{between}{number})?", text)
+    if found is None:
+        raise UsageError(f"{option} {text} is no number: {advice}")
+    return float(found[1]) if found[2] is None else (float(found[1]), float(found[2]))
 
 
 def _list_findings(wanted: bool) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens import explain, io
-from ecglens.errors import EcgLensError, SignalError, UnreadableError, UsageError
+from ecglens.errors import FAULT, EcgLensError, SignalError, UnreadableError, UsageError
 from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
 from ecglens.intervals import measure
 from ecglens.labels import BY_KEY, MALE
@@ -175,13 +175,11 @@ def diagnose_file(
 ) -> Iterator[Diagnosis]:
     """Answer for every ECG in a file, one after the other, as ``diagnose`` does; ``bytes`` are a file's content."""
     source = "-" if isinstance(path, bytes) else str(path)
-    try:
-        opened = io.open_file(path, io.Given(fs, unit))
-    except UnreadableError as error:
-        yield Diagnosis(source, 1, None, str(error))
-        return
-    for page in range(1, opened.count + 1):
+    opened, page, count = None, 1, 1
+    while page <= count:
         try:
+            opened = opened or io.open_file(path, io.Given(fs, unit))
+            count = opened.count
             yield _answer(opened.read(page), source, page, model)
         except UnreadableError as error:
             yield Diagnosis(source, page, None, str(error))
@@ -189,7 +187,8 @@ def diagnose_file(
             raise
         except Exception:  # a fault of ours must not cost a batch its other answers
             log.exception("page %d could not be answered for", page)
-            yield Diagnosis(source, page, None, "ecglens failed on this ECG: please report it, with the message above")
+            yield Diagnosis(source, page, None, FAULT)
+        page += 1
 
 
 def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record | Page:

@@ -14,6 +14,10 @@ EcgLensError              the base; its numbers are those of a defect           
 Each message is one sentence that says what is wrong and, after a colon or semicolon, what to do next.
 """
 
+from typing import Final
+
+FAULT: Final = "ecglens failed on this ECG: please report it, with the message above"  # it costs one ECG, not all
+
 
 class EcgLensError(Exception):
     """Base of all errors raised on purpose; ``str(error)`` is fit for a user."""

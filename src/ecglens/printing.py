@@ -1,6 +1,7 @@
 """Print records: files of digital ECGs in, pages in PNG, JPEG, PDF or SVG out, with their truth where it is wanted."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,9 @@ from zlib import crc32
 import cv2
 import numpy as np
 
-from ecglens.errors import FormatError, SignalError, UnreadableError, UsageError
+from ecglens.errors import FAULT, EcgLensError, FormatError, SignalError, UnreadableError, UsageError
 from ecglens.intervals import measure
-from ecglens.io import find_files, open_file, read
+from ecglens.io import NOTHING_SAID, Given, find_files, open_file
 from ecglens.paper import truth, vector
 from ecglens.paper.damage import WAYS, wear
 from ecglens.paper.drawing import draw
@@ -25,6 +26,8 @@ from ecglens.paper.sheet import Gain, Sheet, compose
 from ecglens.paper.style import load_style, random_style
 from ecglens.processes import spread
 from ecglens.record import Record
+
+log = logging.getLogger(__name__)
 
 FORMATS: Final = ("png", "jpg", "jpeg", "pdf", "svg")
 
@@ -40,7 +43,8 @@ class Plan:
     ``layout`` and ``style`` may be "random", and ``wear`` two grades to draw one between; damage comes in one of
     ``ways``, without the effects named in ``without``. The layout's own rhythm strips give way to ``rhythm`` where that
     is given. Everything random follows from ``seed`` and the record's samples: a page depends neither on the others
-    nor on names, nor on who draws it.
+    nor on names, nor on who draws it. ``said`` is of files that do not say rate and unit themselves. Raises UsageError
+    for grades of wear that cannot be.
     """
 
     layout: str = "3x4+1"
@@ -57,17 +61,27 @@ class Plan:
     px_per_mm: float = 8.0
     seed: int = 0
     truth: bool = False
+    said: Given = NOTHING_SAID
+
+    def __post_init__(self) -> None:
+        low, high = self.grades
+        if not 0 <= low <= high <= 1:
+            raise UsageError(f"grades of wear from {low:g} to {high:g} are none: give them rising, within 0 and 1")
+
+    @property
+    def grades(self) -> tuple[float, float]:
+        """Between which the grade of wear is drawn."""
+        return self.wear if isinstance(self.wear, tuple) else (self.wear, self.wear)
 
 
 class Job(NamedTuple):
-    """A record to print and the page's file, whose ending says what kind of file it is.
+    """A file to print and its page's, whose ending says what kind of file it is.
 
-    ``number`` is the record's, from 1, in a file that holds several.
+    Of a file with several ECGs, page k is written to that name with ``-k`` after it.
     """
 
     source: Path
     target: Path
-    number: int = 1
 
 
 class Printed(NamedTuple):
@@ -78,16 +92,15 @@ class Printed(NamedTuple):
     refused: str | None
 
 
-def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None) -> list[Job]:
-    """Say what is printed where: a record to the file ``output``, or any number of them into that folder.
+def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None, said: Given = NOTHING_SAID) -> list[Job]:
+    """Say what is printed where: a file to the file ``output``, or any number of them into that folder.
 
-    Of folders all digital ECGs below are taken, and the pages lie as their records do; of a file that holds several,
-    all are. ``ending`` is that of the pages in a folder, "png" by default. Raises UsageError for endings that are none
-    of ``FORMATS``, one file for several records, two records for one page, a folder without records, and an output
-    that cannot be written.
+    Of folders all digital ECGs below are taken, and the pages lie as their records do. ``ending`` is that of the pages
+    in a folder, "png" by default. Raises UsageError for endings that are none of ``FORMATS``, one file for several
+    records, two records for one page, a folder without records, and an output that cannot be written.
     """
     given = list(inputs)
-    found = [record for path in given for record in _records(path)]
+    found = [pair for path in given for pair in _records(path, said)]
     if ending is not None and ending not in FORMATS:
         raise UsageError(f"pages cannot be written as {ending!r}: choose {', '.join(FORMATS)}")
     if len(found) == 1 and not given[0].is_dir() and output.suffix and not output.is_dir():
@@ -97,58 +110,61 @@ def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None) -
     elif output.suffix[1:] in FORMATS and not output.is_dir():
         raise UsageError(f"{output} is one file for {len(found)} records: give a folder's name, without an ending")
     else:
-        jobs = [Job(source, output / f"{name}.{ending or FORMATS[0]}", number) for source, name, number in found]
+        jobs = [Job(source, output / f"{name}.{ending or FORMATS[0]}") for source, name in found]
     if len({job.target for job in jobs}) < len(jobs):
         raise UsageError("two of the records have the same name: print their folders one by one")
     check_writable(jobs[0].target)
     return jobs
 
 
-def _records(path: Path) -> list[tuple[Path, str, int]]:
-    """The records in a file or below a folder: file, name and number in the file."""
-    files = find_files(path, pictures=False) if path.is_dir() else [path]
+def _records(path: Path, said: Given) -> list[tuple[Path, str]]:
+    """The files of a folder's digital ECGs, or the one given, and what their pages are called."""
+    if not path.is_dir():
+        return [(path, path.stem)]
+    files = find_files(path, said, pictures=False)
     if not files:
         raise UsageError(f"the folder {path} holds no digital ECGs: name the files themselves")
-    found = []
-    for file in files:
-        name = str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
-        count = _count(file)
-        found += [(file, name if count == 1 else f"{name}-{number}", number) for number in range(1, count + 1)]
-    return found
+    return [(file, str(file.relative_to(path).with_suffix(""))) for file in files]
 
 
-def _count(file: Path) -> int:
-    try:
-        return open_file(file).count
-    except UnreadableError:  # which is said when its turn comes
-        return 1
-
-
-def print_all(jobs: Sequence[Job], plan: Plan, workers: int = 1) -> Iterator[Printed]:
-    """Print every record and yield what became of each, in order; one that cannot be read is passed by.
+def print_all(jobs: Sequence[Job], plan: Plan, workers: int = 1) -> Iterator[list[Printed]]:
+    """Print every file, and yield what became of each of its ECGs, in order; what cannot be read is passed by.
 
     Raises UsageError for a plan that cannot be, such as an SVG of a worn page.
     """
-    return spread(partial(_print_or_say, plan=plan), jobs, workers, chunk=4)
+    return spread(partial(_print_file, plan=plan), jobs, workers, chunk=4)
 
 
-def _print_or_say(job: Job, plan: Plan) -> Printed:
-    try:
-        return Printed(job.target, _small(_print(job, plan).pixels), None)
-    except UnreadableError as error:
-        return Printed(job.target, None, str(error))
+def _print_file(job: Job, plan: Plan) -> list[Printed]:
+    printed: list[Printed] = []
+    opened, count = None, 1
+    while len(printed) < count:
+        target = job.target
+        try:
+            opened = opened or open_file(job.source, plan.said)
+            count = opened.count
+            if count > 1:
+                target = target.with_stem(f"{target.stem}-{len(printed) + 1}")
+            page = _print(opened.read(len(printed) + 1), job.source.name, target, plan)
+            printed.append(Printed(target, _small(page.pixels), None))
+        except UnreadableError as error:
+            printed.append(Printed(target, None, str(error)))
+        except EcgLensError:
+            raise
+        except Exception:  # a fault of ours must not cost a folder its other pages
+            log.exception("%s could not be printed", target.name)
+            printed.append(Printed(target, None, FAULT))
+    return printed
 
 
-def _print(job: Job, plan: Plan) -> Page:
+def _print(record: Record | Page, source: str, target: Path, plan: Plan) -> Page:
     """Print one record; a worn page says the scale at which it was drawn."""
-    source, target, number = job
-    record = read(source, number)
     if isinstance(record, Page):
         raise FormatError(f"{source} is a picture already: give a digital ECG")
     if plan.start >= record.duration:
         raise SignalError(f"{source} is over after {record.duration:g} s: choose an earlier start")
     rng = np.random.default_rng([plan.seed, crc32(record.signal.tobytes())])
-    sheet, grade = _compose(record, plan, rng), _grade(plan, rng)
+    sheet, grade = _compose(record, plan, rng), float(rng.uniform(*plan.grades))
     flat = grade == 0 and plan.rotation == 0
     if target.suffix == ".svg" and not flat:
         raise UsageError("an SVG page is neither worn nor turned: choose PNG, or leave out --wear and --rotation")
@@ -165,10 +181,6 @@ def _print(job: Job, plan: Plan) -> Page:
         pen = max(1, round(sheet.style.trace_width * plan.px_per_mm))
         write_page(Page(np.repeat(truth.mask(page, pen)[..., None], 3, axis=2)), target.with_suffix(".mask.png"))
     return page
-
-
-def _grade(plan: Plan, rng: np.random.Generator) -> float:
-    return plan.wear if isinstance(plan.wear, int | float) else float(rng.uniform(*plan.wear))
 
 
 def write_page(page: Page, path: Path) -> None:

@@ -5,9 +5,12 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import TypeVar
+
+from ecglens.errors import UsageError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,7 +27,7 @@ def spread(
     """Yield ``work(item)`` for every item, in their order.
 
     ``workers`` processes, one a core by default, take ``chunk`` items at a time; a single chunk is done here. ``work``
-    and the items must be picklable.
+    and the items must be picklable. Raises what ``work`` raises, and UsageError where a process is killed.
     """
     workers = min(workers or cores(), math.ceil(len(items) / chunk))
     if workers <= 1:
@@ -35,6 +38,8 @@ def spread(
     pool = ProcessPoolExecutor(workers, mp_context=spawning, initializer=_end_with_parent)
     try:
         yield from pool.map(work, items, chunksize=chunk)
+    except BrokenProcessPool as error:
+        raise UsageError("a process was ended from outside, perhaps for want of memory: use fewer workers") from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -20,6 +20,7 @@ class Team:
 
     rank: int = 0
     size: int = 1
+    on_host: int = 1  # of them
 
     @property
     def leads(self) -> bool:
@@ -50,6 +51,6 @@ def joined(device: torch.device) -> Iterator[Team]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
-        yield Team(dist.get_rank(), size)
+        yield Team(dist.get_rank(), size, int(os.environ["LOCAL_WORLD_SIZE"]))
     finally:
         dist.destroy_process_group()

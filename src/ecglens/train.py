@@ -1,12 +1,11 @@
 """Training: one loop for both networks, from a dataset folder and a recipe to a model folder.
 
 Every batch follows from the recipe's seed, the epoch and the exam, and a checkpoint holds all that changes, so that a
-run killed at any moment goes on to the same result (on the same kind of machine and number of threads).
+run killed at any moment goes on to the same result (of one process, on the same kind of machine and number of threads).
 """
 
 import json
 import logging
-import resource
 import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
@@ -76,7 +75,9 @@ def train(
     with joined(where) as team:
         run = {"kind": kind, "init": init, "data": exams.name, "exams": len(exams), "recipe": asdict(recipe)}
         claim(out, run, team)
-        workers = cores() // team.size if workers is None else workers
+        if min(recipe.batch_size, len(parts[0])) < team.size:
+            raise UsageError(f"{team.size} processes are too many for one batch: start fewer, or give larger batches")
+        workers = cores() // team.on_host if workers is None else workers
         prepare = partial(_prepare, exams, out, kind == "signal" and recipe.scalars, max(workers, 1), team)
         stores = prepare("train", parts[0]), prepare("valid", parts[1])
         if isinstance(network, InceptionNet) and recipe.scalars:
@@ -386,6 +387,8 @@ def calibrate(labels: Array, logits: Array) -> dict[str, dict[str, Any]]:
 def _memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device) // 2**20)
+    import resource  # which Windows has not
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

@@ -13,7 +13,7 @@ import numpy as np
 _SURNAMES: Final = ("Specimen", "Sample", "Example", "Placeholder", "Testcase", "Nobody", "Invented", "Dummy")
 _FIRST_NAMES: Final = ("Ada", "Bo", "Cleo", "Dot", "Eli", "Fay", "Gus", "Test", "Demo", "Trial")
 _ASIDES: Final = (  # what an ECG may show besides its rate, intervals and axis
-    "Nonspecific ST abnormality", "Nonspecific T wave abnormality", "Low voltage QRS", "Left ventricular hypertrophy",
+    "Nonspecific ST abnormality", "Nonspecific T wave abnormality", "Left ventricular hypertrophy",
     "Poor R wave progression", "Possible left atrial enlargement", "Cannot rule out anterior infarct, age undetermined",
     "Early repolarization",
 )  # fmt: skip
