@@ -12,7 +12,7 @@ from ecglens.diagnosis import diagnose, diagnose_file
 from ecglens.errors import FAULT, ModelError, UsageError
 from ecglens.io import wfdb
 from ecglens.labels import KEYS
-from ecglens.leads import INDEX
+from ecglens.leads import INDEX, complete_limb_leads
 from ecglens.record import Record
 from ecglens.simulator import simulate
 
@@ -101,13 +101,16 @@ def test_what_cannot_be_read_gets_one_sentence(record: Record, tmp_path: Path) -
     noise = np.random.default_rng(0).integers(0, 255, (600, 800, 3), np.uint8)
     flat = record.signal.copy()
     flat[6:9] = 0.5
+    hiss = np.random.default_rng(0).normal(0, 0.2, (12, 5000)).astype(np.float32)
+    hiss[2:6] = np.nan
     refused = {
         "V3 not recorded": without(record, "V3"),
         "at least 5 s": Record(record.signal[:, :2000], record.fs),
         "V1, V2, V3 are flat": Record(flat, record.fs),
         "check the gain and the unit": Record(record.signal * 1000, record.fs),
         "V6 are flat": Record(record.signal / 1000, record.fs),
-        "no heart beat": Record(np.random.default_rng(0).normal(0, 0.2, (12, 5000)).astype(np.float32), 500.0),
+        "no heart beat": Record(complete_limb_leads(hiss), 500.0),
+        "contradict each other": Record(record.signal[::-1].copy(), record.fs),
         "does not exist": tmp_path / "missing.png",
         "empty": tmp_path / "empty.png",
         "ECG": noise,

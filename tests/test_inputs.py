@@ -14,6 +14,7 @@ from ecglens.inputs import (
     signal_windows,
 )
 from ecglens.intervals import measure, scalars
+from ecglens.leads import DERIVED_FROM_I_II
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
@@ -21,8 +22,9 @@ SPEC = SignalSpec()
 
 
 def noisy(seconds: float, fs: float = 300.0) -> Record:
-    rng = np.random.default_rng(0)
-    return Record(rng.normal(size=(12, round(seconds * fs))).astype(np.float32), fs)
+    signal = np.random.default_rng(0).normal(size=(12, round(seconds * fs))).astype(np.float32)
+    signal[2:6] = DERIVED_FROM_I_II @ signal[:2]
+    return Record(signal, fs)
 
 
 def test_pixels_less_mean_over_sd_by_hand() -> None:
@@ -123,7 +125,7 @@ def with_rows(rows: slice | list[int], value: float) -> Record:
     [
         (with_rows([4], np.nan), "lead aVL not recorded"),
         (with_rows([0, 11], np.nan), "leads I, V6 not recorded"),
-        (noisy(4.9), r"only 4\.9 s recorded: at least 5 s"),
+        (noisy(4.9), r"only 4\.90 s recorded: at least 5 s"),
         (with_rows([1, 2, 3], 0.3), "leads II, III, aVR are flat: check the electrodes"),
     ],
 )

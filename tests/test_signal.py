@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ecglens.errors import SignalError
 from ecglens.record import Record
-from ecglens.signal import crop, fill_gaps, flat_leads, remove_baseline, resample
+from ecglens.signal import crop, fill_gaps, flat_leads, limb_contradiction, remove_baseline, resample
 from ecglens.simulator import simulate
 
 RATES = (100.0, 125.0, 240.0, 250.0, 257.0, 300.0, 360.0, 500.0, 1000.0)
@@ -147,3 +147,17 @@ def test_a_lead_is_flat_when_it_was_recorded_and_carries_nothing() -> None:
     record.signal[5] = np.nan
     record.signal[5, 7] = 1.0
     assert np.flatnonzero(flat_leads(record)).tolist() == [1, 2, 5]
+
+
+def test_limb_leads_that_changed_places_contradict_the_others() -> None:
+    record = simulate(frozenset(), rng=np.random.default_rng(2))
+    assert limb_contradiction(record) < 0.04
+    swapped = record.signal.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]
+    assert limb_contradiction(Record(swapped, record.fs)) > 0.1
+    offset = record.signal + np.arange(12, dtype=np.float32)[:, None]
+    assert limb_contradiction(Record(offset, record.fs)) < 0.04
+    flat = record.signal.copy()
+    flat[2] = 0
+    assert limb_contradiction(Record(flat, record.fs)) < 0.04
+    assert limb_contradiction(Record(np.full_like(flat, np.nan), record.fs)) == 0

@@ -95,3 +95,12 @@ def test_the_mask_follows_the_traces_and_says_whose_they_are() -> None:
     points = next(trace for trace in page.traces if trace.lead == "aVL").points
     left, right = (round(float(points[k, 0])) for k in (998, 1302))
     assert not (lanes[:, left + 2 : right - 1] == INDEX["aVL"] + 1).any()
+
+
+def test_trace_k_is_in_box_2k_and_a_turned_page_says_no_scale() -> None:
+    sheet = compose(record(), "3x4+1-cabrera")
+    said = describe(draw(sheet, 4.0), sheet, "page.png")
+    assert [box["kind"] for box in said["boxes"]] == ["panel", "label"] * len(said["traces"])
+    assert [box["lead"] for box in said["boxes"][::2]] == [trace["lead"] for trace in said["traces"]]
+    assert said["px_per_mm"] == 4.0
+    assert describe(draw(sheet, 4.0, 5.0), sheet, "page.png")["px_per_mm"] is None

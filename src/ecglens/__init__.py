@@ -11,14 +11,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ecglens.diagnosis import Diagnosis, Finding, diagnose
+    from ecglens.diagnosis import Diagnosis, Finding, diagnose, diagnose_file
     from ecglens.errors import EcgLensError
     from ecglens.io import read
     from ecglens.paper import Page, render
     from ecglens.record import Record
     from ecglens.simulator import simulate
 
-__all__ = ["Diagnosis", "EcgLensError", "Finding", "Page", "Record", "diagnose", "read", "render", "simulate"]
+__all__ = [
+    "Diagnosis",
+    "EcgLensError",
+    "Finding",
+    "Page",
+    "Record",
+    "diagnose",
+    "diagnose_file",
+    "read",
+    "render",
+    "simulate",
+]
 
 __version__ = "0.1.0"
 
@@ -26,6 +37,7 @@ _HOMES = {
     "Diagnosis": "diagnosis",
     "Finding": "diagnosis",
     "diagnose": "diagnosis",
+    "diagnose_file": "diagnosis",
     "EcgLensError": "errors",
     "read": "io",
     "Page": "paper",
@@ -40,3 +52,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ecglens' has no attribute {name!r}")
     return getattr(import_module(f"ecglens.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -162,6 +162,7 @@ def _show(answers: "list[Diagnosis]") -> None:
         console.print(findings_table(answers[0]))
     elif answers:
         console.print(summary_table(answers))
+        console.print("* called positive   – not judged by the model", style="dim")
     if answers:
         console.print(NOTICE, style="dim")
 

@@ -150,7 +150,7 @@ def diagnose(
 ) -> Diagnosis:
     """Answer for one ECG: a file's path or content, a Record, a Page, or an array.
 
-    An array of uint8, (H, W, 3) or (H, W), is a picture; one of floats, (12, T), is a signal in mV at ``fs`` Hz.
+    An array of uint8, (H, W, 3) or (H, W), is a picture; one of floats, (12, T) or (T, 12), mV at ``fs`` Hz.
     ``page`` (from 1) chooses one of several ECGs in a file; ``fs`` and ``unit`` are for files that do not say them.
     ``model`` is an ONNX file other than the one that ships.
 
@@ -205,6 +205,8 @@ def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record 
         )
     if fs is None:
         raise UsageError("the sampling rate of a signal is never guessed: give fs in Hz")
+    if array.ndim == 2 and array.shape[1] == len(LEADS) != array.shape[0]:
+        array = array.T
     return Record(np.ascontiguousarray(array, np.float32), float(fs))
 
 
@@ -239,7 +241,7 @@ def _look(page: Page) -> tuple[Page, dict[str, Any], str | None]:
     """The page straightened (or as it came, if only so it is legible), its quality, and a reason not to answer."""
     scan = straighten(page)
     seen, quality = scan.page, assess(scan.page)
-    facts = {"corners": scan.corners.round(1).tolist(), "turn_deg": scan.turn}
+    facts = {"corners": scan.corners.astype(float).round(1).tolist(), "turn_deg": scan.turn}
     if not quality.legible and seen.pixels is not page.pixels:
         as_it_came = assess(page)
         if as_it_came.legible:

@@ -23,7 +23,8 @@ MAX_MISSING = 0.1  # of the samples of a window
 MAX_LEAD_MISSING = 0.5  # of one lead's samples in a window
 # mV, of the 0.2 % largest samples: real ECGs have 0.15 (one of Georgia's) to 7 (PTB-XL). A gain wrong by a thousand is
 # outside, one wrong by ten often is not.
-LEAST_PEAK, MOST_PEAK = 0.05, 12.0
+MAX_CONTRADICTION = 0.1
+LEAST_PEAK, MOST_PEAK = 0.1, 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def check_record(record: Record, spec: SignalSpec) -> None:
         names = ", ".join(missing)
         raise SignalError(f"lead{'s' * (len(missing) > 1)} {names} not recorded: all twelve leads are needed")
     if record.duration < spec.duration - 1 / record.fs:
-        raise SignalError(f"only {record.duration:.1f} s recorded: at least {spec.duration:g} s are needed")
+        raise SignalError(f"only {record.duration:.2f} s recorded: at least {spec.duration:g} s are needed")
+    if signal.limb_contradiction(record) > MAX_CONTRADICTION:
+        raise SignalError("the limb leads contradict each other (III is not II - I): check the leads' names and order")
     flat = signal.flat_leads(record)
     if flat.sum() > MAX_FLAT_LEADS:
         names = ", ".join(lead for lead, off in zip(LEADS, flat, strict=True) if off)

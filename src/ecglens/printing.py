@@ -67,6 +67,8 @@ class Plan:
         low, high = self.grades
         if not 0 <= low <= high <= 1:
             raise UsageError(f"grades of wear from {low:g} to {high:g} are none: give them rising, within 0 and 1")
+        if high == 0 and (self.ways != WAYS or self.without):
+            raise UsageError("nothing is worn to grade 0: give --wear too, or leave out --way and --without")
 
     @property
     def grades(self) -> tuple[float, float]:
@@ -105,7 +107,8 @@ def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None, s
         raise UsageError(f"pages cannot be written as {ending!r}: choose {', '.join(FORMATS)}")
     if len(found) == 1 and not given[0].is_dir() and output.suffix and not output.is_dir():
         if output.suffix[1:] not in FORMATS or ending not in (None, output.suffix[1:]):
-            raise UsageError(f"a page cannot be called {output}: end its name with .{', .'.join(FORMATS)}")
+            wanted = [ending] if ending else FORMATS
+            raise UsageError(f"a page cannot be called {output}: end its name with .{', .'.join(wanted)}")
         jobs = [Job(given[0], output)]
     elif output.suffix[1:] in FORMATS and not output.is_dir():
         raise UsageError(f"{output} is one file for {len(found)} records: give a folder's name, without an ending")

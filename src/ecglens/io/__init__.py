@@ -9,13 +9,11 @@ from typing import Final, Protocol
 
 from ecglens.errors import FileError, FormatError, UsageError
 from ecglens.io import aecg, array, dicom, edf, hdf5, muse, philips, picture, scp, source, text, wfdb
-from ecglens.io.source import Given, Opened
+from ecglens.io.source import UPLOAD, Given, Opened
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
 __all__ = ["Given", "Opened", "find_files", "open_file", "read"]
-
-UPLOAD: Final = "the input"  # what errors call bytes that came without a file name
 
 NOTHING_SAID: Final = Given()
 

@@ -4,6 +4,7 @@ Facts are from the DICOM standard: PS3.3 C.10.9 (waveforms), C.7.6.3 (pixels), C
 (encoding), PS3.16 CID 3001 (leads). Only what makes the signal or the picture is looked at; nothing else is kept.
 """
 
+import logging
 import re
 import warnings
 import zlib
@@ -19,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ecglens.errors import EcgLensError, FileError, FormatError, SignalError
+from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import channels, picture, source
 from ecglens.io.source import Opened
-from ecglens.leads import canonical
+from ecglens.leads import LEADS, canonical
 from ecglens.paper.page import Page, Pixels
 from ecglens.record import Record, Signal
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:  # importing it takes a second
     from pydicom.dataset import Dataset
 
 MAX_BYTES: Final = 128 << 20  # reading copies the content three times
-MAX_SAMPLES: Final = 30_000_000  # over all channels of a group; 12 leads at 500 Hz for 83 min
 MAX_PIXELS: Final = 40_000_000  # of one frame
 MAX_YBR: Final = 25_000_000  # of one that pydicom makes RGB, by way of float32
 MAX_RLE: Final = 8 << 20  # bytes of one frame, which can grow 64-fold and are unpacked in Python
@@ -45,12 +45,8 @@ _PLAIN: Final = b"1.2.840.10008.1.2.1\0\0\0"
 _TYPES: Final = {  # (bits allocated, sample interpretation)
     (8, "SB"): "i1", (8, "UB"): "u1", (16, "SS"): "i2", (16, "US"): "u2", (32, "SL"): "i4", (32, "UL"): "u4",
 }  # fmt: skip
-# The same numbers in ISO 11073-10101 (MDC) and SCP-ECG 5.6.3; as one number, MDC codes begin at partition 2.
-_CODED_LEADS: Final = {
-    1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF",
-}  # fmt: skip
-_LEAD_CODE: Final = re.compile(r"(?:2:|5\.6\.3-9-)(\d{1,5})")
-_LEAD_NAME: Final = re.compile(r"MDC_ECG_LEAD_")
+_LEAD_CODE: Final = re.compile(r"(?:2:|5\.6\.3-9-)(\d{1,5})")  # of MDC, whose leads are in partition 2, and SCP-ECG
+_DAMAGED: Final = "is a damaged DICOM file: copy or export it again"
 
 
 def recognise(head: bytes) -> bool:
@@ -99,19 +95,17 @@ def open_file(given: Path | bytes, name: str) -> Opened:
 
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
-    """Whatever pydicom raises on damaged content is a FileError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd elements, which might tell who the patient is
-            yield
-    except EcgLensError:
-        raise
-    except Exception as error:  # pydicom raises a dozen kinds, from AttributeError to struct.error
-        raise _damaged(name) from error
+    """Whatever pydicom raises on damaged content is a FileError; what it logs or warns of is kept quiet.
 
+    It quotes odd elements, which may tell who the patient is. It stays quiet afterwards, since levels and filters are
+    those of the process: another thread, still reading, would lose them.
+    """
+    from pydicom.config import logger  # only those who read DICOM wait for it
 
-def _damaged(name: str) -> FileError:
-    return FileError(f"{name} is a damaged DICOM file: copy or export it again")
+    logger.setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module=r"(pydicom|PIL)\.")
+    with np.errstate(all="ignore"), source.reading(name, _DAMAGED):  # what becomes infinite is refused
+        yield
 
 
 def _cut_off(name: str) -> FileError:
@@ -119,7 +113,7 @@ def _cut_off(name: str) -> FileError:
 
 
 def _load(content: bytes, name: str) -> "Dataset":
-    from pydicom import dcmread  # only those who read DICOM wait for it
+    from pydicom import dcmread
 
     if _DEFLATED in content[: source.HEAD]:
         content = _inflate(content, name)
@@ -194,11 +188,11 @@ def _channel_name(definition: "Dataset", name: str) -> str:
     said = meaning if canonical(meaning) else str(definition.get("ChannelLabel") or meaning)
     number = _LEAD_CODE.fullmatch(code)
     if number is None:
-        return _LEAD_NAME.sub("", code) if _LEAD_NAME.match(code) else said
-    lead = _CODED_LEADS.get(int(number[1]), code)
+        return code.removeprefix(channels.MDC_LEAD) if code.startswith(channels.MDC_LEAD) else said
+    lead = channels.CODED_LEADS.get(int(number[1]))
     if canonical(meaning) not in (None, lead):
         raise SignalError(f"{name} calls the lead of code {code} {meaning[:40]!r}: export the ECG again")
-    return lead
+    return lead or meaning or code
 
 
 def _read_group(group: _Group, name: str) -> Record:
@@ -237,10 +231,7 @@ def _samples(group: _Group, name: str) -> npt.NDArray[np.integer]:
         raise FileError(
             f"{name} defines {len(group.definitions)} channels of {width}, {count} samples: export it again"
         )
-    if count * width > MAX_SAMPLES:
-        raise SignalError(
-            f"{name} has {count * width} samples, which are too many: give a record of seconds to an hour"
-        )
+    source.check_samples(count * max(width, len(LEADS)), name)  # as a record has them all
     raw, size = item.WaveformData, count * width * dtype.itemsize
     if len(raw or b"") < size:
         raise _cut_off(name)
@@ -257,16 +248,14 @@ def _padding(group: _Group, dtype: np.dtype[np.integer]) -> int | None:
 
 def _millivolts(samples: npt.NDArray[np.integer], definition: "Dataset", lead: str, name: str) -> Signal:
     """Calibrate one channel: stored value x sensitivity x correction + baseline, in the unit of the sensitivity."""
-    gain = float(definition.get("ChannelSensitivity") or 0)
-    if not gain or not np.isfinite(gain):
-        raise SignalError(f"{name} gives no sensitivity of lead {lead}: export the ECG with its gain")
+    factor = definition.get("ChannelSensitivityCorrectionFactor")  # where it is empty there is nothing to correct
+    gain = float(definition.get("ChannelSensitivity") or 0) * (1.0 if factor is None else float(factor))
+    baseline = float(definition.get("ChannelBaseline") or 0)
+    if not gain or not np.isfinite([gain, baseline]).all():
+        raise SignalError(f"{name} gives lead {lead} no possible sensitivity or baseline: export the ECG with its gain")
     units = _items(definition, "ChannelSensitivityUnitsSequence")
     scale = channels.millivolts(str(units[0].get("CodeValue") or "") if units else "", lead, name)
-    factor = definition.get("ChannelSensitivityCorrectionFactor")  # where it is empty there is nothing to correct
-    gain *= 1.0 if factor is None else float(factor)
-    with np.errstate(over="ignore"):  # a preposterous gain gives infinity, which Record refuses
-        baseline = float(definition.get("ChannelBaseline") or 0)
-        return ((samples * gain + baseline) * scale).astype(np.float32)
+    return ((samples * gain + baseline) * scale).astype(np.float32)
 
 
 def _delays(group: _Group, columns: list[int], fs: float, name: str) -> dict[int, int]:
@@ -368,7 +357,7 @@ def _check_frame(frame: bytes, dataset: "Dataset", name: str) -> None:
     limit = picture.MAX_PIXELS_OF.get(kind, MAX_PIXELS)
     with Image.open(BytesIO(frame), formats=(kind,)) as image:
         if image.size != (dataset.Columns, dataset.Rows) or image.width * image.height > limit:
-            raise _damaged(name)
+            raise FileError(f"{name} {_DAMAGED}")
         picture.check_scans(image, frame, name)
 
 
@@ -389,6 +378,8 @@ def _grey(values: npt.NDArray[np.integer], dataset: "Dataset", inverse: bool) ->
     else:
         dark, bright = sorted((shown[int(values.min()) - least], shown[int(values.max()) - least]))
         share = (shown - dark) / max(bright - dark, 1e-9)
+    if not np.isfinite(share).all():
+        raise ValueError("a rescaling or window that is no number")
     levels = np.rint(255 * np.clip(1 - share if inverse else share, 0, 1)).astype(np.uint8)
     return np.repeat(levels[values - least][..., np.newaxis], 3, axis=2)
 

@@ -4,7 +4,7 @@
 
 ``pdf`` runs it. It imports nothing of ecglens, so that it starts in a tenth of a second. PIXELS are four numbers, how
 many pages there are and the width, height and bytes a row of this one, and its rows in RGB; of a document without
-pages, four zeros. Exit code 3: a password is needed; 4: the document or the page is damaged.
+pages, four zeros. Exit code 3: a password is needed; 4: the document or the page is damaged; 5: it needs more memory.
 """
 
 import math
@@ -15,6 +15,7 @@ from typing import Final
 HEADER: Final = "<IIII"
 PASSWORD: Final = 3
 DAMAGED: Final = 4
+TOO_MUCH: Final = 5
 SECONDS: Final = 8  # of computing
 MEMORY: Final = 1 << 30  # bytes
 
@@ -36,8 +37,10 @@ def main() -> None:
             return
         page = document[int(sys.argv[1]) - 1]
         bitmap = page.render(scale=_scale(*page.get_size()), rev_byteorder=True)
-    except pypdfium2.PdfiumError as error:
-        sys.exit(PASSWORD if "password" in str(error).lower() else DAMAGED)
+    except MemoryError:
+        sys.exit(TOO_MUCH)
+    except Exception as error:  # PdfiumError, or whatever else a damaged document brings out of the library
+        raise SystemExit(PASSWORD if "password" in str(error).lower() else DAMAGED) from error
     sys.stdout.buffer.write(struct.pack(HEADER, len(document), bitmap.width, bitmap.height, bitmap.stride))
     sys.stdout.buffer.write(bitmap.buffer)
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from PIL import Image, ImageOps
 
-from ecglens.errors import EcgLensError, FileError, FormatError
+from ecglens.errors import FileError, FormatError
 from ecglens.io import pdf, source
 from ecglens.io.source import Opened
 from ecglens.paper.page import Page, Pixels
@@ -41,12 +41,13 @@ _BITS_PER_SAMPLE: Final = 258
 _PHOTOMETRIC: Final = 262
 _SUB_IFDS: Final = 330
 _DNG_VERSION: Final = 50706
+_TIFF_SIZES: Final = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}  # bytes of a whole number by its field type
 _BMP_HEADERS: Final = (12, 16, 40, 52, 56, 64, 108, 124)  # "BM" alone might begin a text
-_MAX_READS: Final = (
-    300_000  # a picture in blocks of 1 kB; decoders take microseconds a block of metadata, without limit
-)
+# A picture in blocks of 1 kB; decoders take microseconds a block of metadata, without limit.
+_MAX_READS: Final = 300_000
 _MAX_EXIF: Final = 64  # blocks, which Pillow joins one by one
 _MAX_SCANNED: Final = 2_000_000_000  # pixels over all scans of a JPEG; a progressive one has about ten
+_DAMAGED: Final = "is a damaged {} picture: copy it again or take a new one"
 _WHITE: Final = (255, 255, 255, 255)
 _BAND: Final = 1024  # rows converted at a time
 
@@ -122,7 +123,7 @@ def _raw(name: str) -> FormatError:
 
 
 def _damaged(kind: str, name: str) -> FileError:
-    return FileError(f"{name} is a damaged {kind} picture: copy it again or take a new one")
+    return FileError(f"{name} {_DAMAGED.format(kind)}")
 
 
 def _too_large(name: str, limit: int) -> FormatError:
@@ -136,17 +137,15 @@ def _too_many_pages(name: str) -> FormatError:
 @contextmanager
 def _picture(content: bytes, kind: str, name: str) -> Iterator[Image.Image]:
     """Open a picture with Pillow; whatever Pillow raises on damaged content, here or in the block, is a FileError."""
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")  # it warns of odd metadata, which we drop
+    # It warns of odd metadata, which we drop. The filter stays: filters are those of the process, and another thread,
+    # still reading, would lose it.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    with source.reading(name, _DAMAGED.format(kind)):
+        try:
             with _open(content, kind) as image:
                 yield image
-    except EcgLensError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, MAX_PIXELS) from error
-    except Exception as error:  # the decoders raise a dozen kinds, from SyntaxError to struct.error
-        raise _damaged(kind, name) from error
+        except Image.DecompressionBombError as error:
+            raise _too_large(name, MAX_PIXELS) from error
 
 
 def _open(content: bytes, kind: str) -> Image.Image:
@@ -204,6 +203,9 @@ def _tiff_pages(content: bytes, name: str) -> list[int]:
     def number(at: int, size: int) -> int:
         return int.from_bytes(content[at : at + size], order)
 
+    def value(place: int) -> int:
+        return number(place + entry - width, _TIFF_SIZES.get(number(place + 2, 2), 0))
+
     pages: list[int] = []
     seen: list[int] = []
     at = number(width, width)
@@ -214,7 +216,7 @@ def _tiff_pages(content: bytes, name: str) -> list[int]:
         end = start + number(at, head) * entry
         if not start < end <= min(start + _MAX_TAGS * entry, len(content)):
             raise _damaged("TIFF", name)
-        values = {number(place, 2): number(place + entry - width, 4) for place in range(start, end, entry)}
+        values = {number(place, 2): value(place) for place in range(start, end, entry)}
         if _DNG_VERSION in values:
             raise _raw(name)
         preview = values.get(_SUBFILE_TYPE, 0) & 1

@@ -2,19 +2,22 @@
 
 import math
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ecglens.errors import FileError, SignalError
+from ecglens.errors import EcgLensError, FileError, SignalError, UsageError
+from ecglens.io.channels import MILLIVOLTS
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
 HEAD: Final = 4096  # bytes that tell one format from another
 MAX_BYTES: Final = 256 << 20
 MAX_PAGES: Final = 500  # of a document, or frames
-MAX_SAMPLES: Final = 60_000_000  # over all channels; 12 leads at 500 Hz for 2.7 h, which decodes within 1 GiB
+MAX_SAMPLES: Final = 30_000_000  # over all channels; 12 leads at 500 Hz for 83 minutes, which decodes within 1 GiB
+UPLOAD: Final = "the input"  # what errors call bytes that came without a file name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,19 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the caller says of files that do not say it themselves: ``fs`` in Hz, ``unit`` of voltage."""
+    """What the caller says of files that do not say it themselves: ``fs`` in Hz, ``unit`` of voltage.
+
+    Raises UsageError for a rate that is no number above 0, or a unit that is none of ``channels.MILLIVOLTS``.
+    """
 
     fs: float | None = None
     unit: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.fs is not None and not 0 < self.fs < math.inf:
+            raise UsageError(f"--fs says {self.fs:g} Hz: give a sampling rate above 0")
+        if self.unit is not None and self.unit not in MILLIVOLTS:
+            raise UsageError(f"--unit says {self.unit[:40]!r}: give V, mV, uV or nV")
 
     def settle_rate(self, found: float | None, name: str) -> float:
         """The rate in Hz that was ``found`` in the file or said; SignalError where neither, or where they differ."""
@@ -46,7 +58,7 @@ class Given:
         unit = found or self.unit
         if not unit:
             raise SignalError(f"{name} does not say its unit: say it with --unit, as V, mV, uV or nV")
-        if self.unit and unit != self.unit:
+        if self.unit and MILLIVOLTS.get(unit) != MILLIVOLTS[self.unit]:
             raise SignalError(f"{name} is in {unit[:40]!r}, but --unit says {self.unit!r}: correct it or leave it out")
         return unit
 
@@ -60,13 +72,42 @@ def content(path: Path, limit: int = MAX_BYTES) -> bytes:
     """All bytes of a file. Raises FileError as ``head`` does, and where it is longer than ``limit`` bytes."""
     found = _read(path, limit + 1)
     if len(found) > limit:
-        raise FileError(f"{path.name} is larger than {_size(limit)}: check the file, or give a smaller one")
+        raise _too_large(path.name, limit)
     return found
 
 
 def load(given: Path | bytes) -> bytes:
     """All bytes of a file, or the content itself where that was given. Raises FileError as ``content`` does."""
-    return given if isinstance(given, bytes) else content(given)
+    if isinstance(given, Path):
+        return content(given)
+    if len(given) > MAX_BYTES:
+        raise _too_large(UPLOAD, MAX_BYTES)
+    return given
+
+
+def decode(content: bytes) -> str:
+    """Text in UTF-8 or, where it is not that, in Latin-1, which any bytes are."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def check_samples(count: float, name: str, limit: int = MAX_SAMPLES) -> None:
+    """Raise SignalError where the ``count`` of samples over all channels is more than ``limit``, or no number."""
+    if not count <= limit:
+        raise SignalError(f"{name} is too long to read at once: cut out the part that matters")
+
+
+@contextmanager
+def reading(name: str, what: str = "is damaged or cut off: copy it again") -> Iterator[None]:
+    """Make whatever a library raises within a FileError that says ``what`` of the file ``name``."""
+    try:
+        yield
+    except EcgLensError:
+        raise
+    except Exception as error:  # damaged content brings a dozen kinds out of libraries, MemoryError among them
+        raise FileError(f"{name} {what}") from error
 
 
 def _read(path: Path, size: int) -> bytes:
@@ -91,5 +132,6 @@ def _read(path: Path, size: int) -> bytes:
     return found
 
 
-def _size(count: int) -> str:
-    return f"{count >> 20} MB" if count >= 1 << 20 else f"{count >> 10} kB"
+def _too_large(name: str, limit: int) -> FileError:
+    size = f"{limit >> 20} MB" if limit >= 1 << 20 else f"{limit >> 10} kB"
+    return FileError(f"{name} is larger than {size}: check the file, or give a smaller one")

@@ -22,6 +22,7 @@ MIN_STRENGTH: Final = 0.3  # of a grid that is there; pictures without one have 
 
 _TILE: Final = 128  # side of a square, pixels
 _HIGHEST: Final = 49  # periods a square, up to which lines are told apart
+_LOWEST: Final = 2  # periods a square, from which on lines are no shading
 _LINE_SHARE: Final = 0.15  # of the pixels that grid lines cover at least
 _TEETH: Final = np.arange(1.0, 7.0)
 _FIFTHS: Final = np.arange(1, 5) / 5
@@ -103,9 +104,9 @@ def _spectrum(tile: Pixels) -> npt.NDArray[np.float32]:
     counts = cv2.calcHist([tile], [0], None, [256], [0, 256]).ravel()
     level = max(3, int(np.searchsorted(counts.cumsum(), (1 - _LINE_SHARE) * tile.size)))
     trace = cv2.threshold(tile, min(254, 3 * level), 1, cv2.THRESH_BINARY)[1]
-    paper = cv2.subtract(1, cv2.dilate(trace, np.ones((3, 3), np.uint8)))
-    capped = cv2.min(tile, level)
-    waves = cv2.multiply(cv2.subtract(capped, cv2.mean(capped, paper)[0], dtype=cv2.CV_32F), paper, dtype=cv2.CV_32F)
+    paper = 1 - np.asarray(cv2.dilate(trace, np.ones((3, 3), np.uint8)), np.uint8)
+    capped = np.minimum(tile, np.uint8(min(255, level)))
+    waves = (capped - np.float32(cv2.mean(capped, paper)[0])) * paper
     both = cv2.dft(cv2.multiply(waves, _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
     amplitude = cv2.magnitude(both[..., 0], both[..., 1])
     return np.asarray(amplitude / max(float(cv2.norm(amplitude)), 1e-6), np.float32)
@@ -130,8 +131,8 @@ def _common_period(spectra: npt.NDArray[np.float32], side: int) -> tuple[float, 
     strength = float(min(across[best[0]], down[best[1]]))
     found = periods[list(best)]
     fifths = [_teeth(profile, one[None], _FIFTHS)[0] for profile, one in zip(profiles, found, strict=True)]
-    if min(fifths) > _MIN_FIFTHS:  # these are the fine lines, and every fifth of them is stronger
-        found = found / 5
+    if min(fifths) > _MIN_FIFTHS and min(found) > 5 * _LOWEST:
+        found = found / 5  # these are the fine lines, and every fifth of them is stronger
     return float(found[0]), float(found[1]), strength
 
 
@@ -159,7 +160,10 @@ def _stand_out(profile: Floats) -> Floats:
 
 def _comb(profile: Floats, periods: Floats) -> Floats:
     """Mean of the profile at the multiples of each period, less that between them."""
-    return _teeth(profile, periods, _TEETH) - np.max([_teeth(profile, periods, each) for each in _BETWEEN], axis=0)
+    return np.asarray(
+        _teeth(profile, periods, _TEETH) - np.max([_teeth(profile, periods, each) for each in _BETWEEN], axis=0),
+        np.float64,
+    )
 
 
 def _teeth(profile: Floats, periods: Floats, multiples: Floats) -> Floats:
@@ -219,4 +223,6 @@ def _slopes(pose: Floats, places: Floats) -> Floats:
     x, y = places.T
     depth = 1 + g * x + h * y
     one, other = a * h - b * g, c * h - d * g
-    return np.column_stack([a + one * y, b - one * x, c + other * y, d - other * x]) / depth[:, None] ** 2
+    return np.asarray(
+        np.column_stack([a + one * y, b - one * x, c + other * y, d - other * x]) / depth[:, None] ** 2, np.float64
+    )

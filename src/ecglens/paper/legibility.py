@@ -1,7 +1,7 @@
 """Judge whether a picture shows a legible 12-lead ECG, and say why where it does not.
 
 The picture is reduced, made as dark as its ink stands out from the paper around it, and squashed to a small grey copy.
-A network of 86,000 weights tells from that copy whether it shows a whole page, a part of one, a page that lies on its
+A network of 200,000 weights tells from that copy whether it shows a whole page, a part of one, a page that lies on its
 side or upside down, or something else. It was trained on drawn pages and on pictures that show no ECG
 (``benchmarks/legibility.py --fit``). What is too dark, pale, blurred or small for it is told before, from the pixels.
 """
@@ -32,7 +32,7 @@ MIN_CONTRAST: Final = 0.06
 KINDS: Final = ("whole", "part", "left", "upside down", "right", "other")
 
 _NETWORK: Final = Path(__file__).with_suffix(".onnx")
-_SEEN: Final = (384, 224)  # width and height of what the network sees
+_SEEN: Final = (448, 256)  # width and height of what the network sees
 _WORK: Final = 560  # mean side of the reduced copy, pixels: 720 across for most pages
 _GRID_PATCH: Final = 192  # side of the square in its middle in which the grid is looked for, pixels
 _GRID_SHARE: Final = 0.12  # share of the picture that the lines of a 5 mm grid cover at least
@@ -115,7 +115,7 @@ def quarter_turns(pixels: Pixels) -> int:
 
 
 def look(pixels: Pixels) -> tuple[Pixels, float]:
-    """What the network sees: darkness (224, 384), the ink's being 255, and the logarithm of width over height."""
+    """What the network sees: darkness (256, 448), the ink's being 255, and the logarithm of width over height."""
     darkness = _darkness(_as_paper(_reduced(pixels)[0]))
     return _shown(darkness, _level(_reaching(darkness), _DARKEST_SHARE)), float(
         np.log(pixels.shape[1] / pixels.shape[0])

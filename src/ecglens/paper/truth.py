@@ -26,7 +26,7 @@ def describe(page: Page, sheet: Sheet, picture: str) -> dict[str, Any]:
         "picture": picture,
         "width": width,
         "height": height,
-        "px_per_mm": page.px_per_mm,
+        "px_per_mm": page.px_per_mm if _is_level(page) else None,
         "layout": sheet.layout.name,
         "mm_per_s": sheet.speed,
         "sheet_mm": list(sheet.size),
@@ -38,6 +38,11 @@ def describe(page: Page, sheet: Sheet, picture: str) -> dict[str, Any]:
         ],
         "boxes": [{"lead": box.lead, "kind": box.kind, "corners": _places(box.corners)} for box in page.boxes],
     }
+
+
+def _is_level(page: Page) -> bool:
+    """Whether the sheet's rows are the picture's: only then is a millimetre up a millimetre down the pixels."""
+    return page.nodes is not None and abs(float(page.nodes[0, -1, 1] - page.nodes[0, 0, 1])) < 1e-3
 
 
 def mask(page: Page, width: int) -> Pixels:

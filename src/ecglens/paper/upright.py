@@ -22,7 +22,7 @@ from ecglens.paper.page import Pixels
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CERTAIN: Final = 2.0  # log-odds from which on a page is turned over: most pictures are sent upright
+CERTAIN: Final = 1.2  # log-odds from which on a page is turned over: at least three of four are sent upright
 
 _LYING: Final = 0.2  # log-odds from which on a page is on its side
 _WIDTH_MM: Final = 270.0  # of a page whose scale is not known
@@ -145,7 +145,7 @@ def _letters(marks: _Marks) -> Floats:
     for size, chosen in ((_LETTER, marks.width <= 1.4 * marks.height), (_WORD, marks.width > 1.4 * marks.height)):
         shapes = np.zeros((1, size[0] * size[1]))
         if chosen.any():
-            shapes = np.array([_brought(marks, number, size) for number in np.flatnonzero(chosen)])
+            shapes = np.array([_brought(marks, int(number), size) for number in np.flatnonzero(chosen)])
             shapes -= shapes.mean(axis=1, keepdims=True)
             shapes /= np.sqrt((shapes**2).sum(axis=1, keepdims=True)) + 0.3
         total = shapes.sum(axis=0) / np.sqrt(np.count_nonzero(chosen) + 6)
@@ -192,7 +192,7 @@ def _beats(trace: Pixels, scale: float) -> Floats:
     middles = middles[:: len(middles) // _MOST + 1]
     half = _BEAT_BINS // 2
     off = np.rint((np.arange(_BEAT_BINS) - half + 0.5) * (_BEAT_MM / half * scale))
-    heights = _heights(trace, middles, off, round(_TALL_MM * scale))
+    heights = _heights(trace, np.asarray(middles, np.float64), off, round(_TALL_MM * scale))
     known = ~np.isnan(heights)
     heights, known = heights[known.any(axis=1)], known[known.any(axis=1)]
     if not len(heights):

@@ -22,18 +22,20 @@ def findings_table(diagnosis: Diagnosis) -> Table:
 
 
 def summary_table(diagnoses: Sequence[Diagnosis]) -> Table:
-    """Many ECGs, a row for each; diagnoses called positive are bold."""
+    """Many ECGs, a row for each; what is called positive has a star, what the model does not judge is a dash."""
     table = Table(Column("ECG", overflow="fold"), *KEYS)
     for diagnosis in diagnoses:
         name = diagnosis.source if diagnosis.page == 1 else f"{diagnosis.source} page {diagnosis.page}"
-        cells = [
-            f"[bold red]{finding.probability:.0%}[/]"
-            if finding.positive and key != "male"
-            else f"{finding.probability:.0%}"
-            for key, finding in diagnosis.labels.items()
-        ]
-        table.add_row(escape(name), *cells)
+        table.add_row(escape(name), *(_cell(diagnosis, key) for key in diagnosis.labels))
     return table
+
+
+def _cell(diagnosis: Diagnosis, key: str) -> str:
+    finding = diagnosis.labels[key]
+    if diagnosis.card is not None and key in diagnosis.card.not_judged:
+        return "–"
+    cell = f"{finding.probability:.0%}{' *' * finding.positive}"
+    return f"[bold red]{cell}[/]" if finding.positive and key != "male" else cell
 
 
 def scores_table(scores: Sequence[Score]) -> Table:

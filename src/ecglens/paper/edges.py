@@ -1,0 +1,254 @@
+"""Find where the sheet ends in a picture: its edges, or, where white paper lies on white, what is printed on it.
+
+An edge is a straight line with a step in colour along it, further off which the colours stay different, and that
+neither traces nor lines of a grid cross. All is looked for on reduced copies.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.paper.page import Pixels
+
+Floats = npt.NDArray[np.float64]
+Size = tuple[int, int]  # width, height
+Edges = tuple[Floats | None, Floats | None, Floats | None, Floats | None]
+
+_COARSE: Final = 240  # long side of the copy on which the edges are looked for
+_DEEPEST: Final = 0.42  # share of the picture that may be to one side of the sheet
+_NARROW: Final = 24  # pixels of a coarse copy that has no room for edges
+_SLANT: Final = 0.22  # of an edge
+_STEP: Final = 3.0  # pixels of the coarse copy between lines that are tried
+_CAP: Final = 24  # step in colour (0-255) beyond which an edge is no clearer
+_MIN_EDGE: Final = 7.0  # mean step along an edge of the sheet
+_DEEPER: Final = 40.0  # more at an edge that lies deep in the picture
+_MIN_LASTING: Final = 5.0  # step in colour that is left further off
+_LEVEL: Final = 0.008  # slope of a line that is level in a drawn page
+_WHITE: Final = 235
+_SEEN: Final = 0.3  # share of an edge that is in the picture at least
+_CROSSING: Final = 0.35  # correlation of what is on both sides of a line, from which on paper goes on beyond it
+_SHADOW: Final = 0.3  # share of the light that a shadow takes away at a clear line
+_OVERRULED: Final = 2.0  # correlation that is due to other things, such as moire, where more of the light is missing
+_FRAME: Final = 1.3  # how much brighter a wall is than the frame of a screen at least
+_INK: Final = 16  # darkness (0-255) of print at least
+_RIM: Final = 8  # pixels at the picture's edges in which print is not looked for
+_FEW: Final = 12  # points in five rows that are no print
+_SPECK: Final = 6  # pixels of the longest side of a speck
+_ENOUGH: Final = 2500  # points that say how rows lie
+_TRIES: Final = 3  # lines looked at on each side of the sheet
+
+
+def shrink(pixels: Pixels, long: int) -> Pixels:
+    """Reduced until its long side is ``long``; smaller pictures stay."""
+    while max(pixels.shape[:2]) >= 2 * long and min(pixels.shape[:2]) > 1:
+        pixels = halve(pixels)
+    scale = long / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def halve(pixels: Pixels) -> Pixels:
+    """Half as large; OpenCV is several times as quick at halves as at any other size."""
+    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+    even = pixels[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def find_edges(work: Pixels) -> Edges:
+    """The sheet's upper, right, lower and left edge, each two points, clockwise; None where none is in the picture."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (13, 13))
+    coarse = shrink(np.asarray(cv2.morphologyEx(work, cv2.MORPH_CLOSE, kernel), np.uint8), _COARSE)
+    darkest = cv2.min(cv2.min(work[..., 0], work[..., 1]), work[..., 2])
+    wide = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
+    ink = np.asarray(cv2.morphologyEx(darkest, cv2.MORPH_BLACKHAT, wide), np.uint8)
+    found = [_find_edge(_seen_from(coarse, side), _seen_from(ink, side)) for side in range(4)]
+    size = (work.shape[1], work.shape[0])
+    top, right, bottom, left = (None if e is None else _seen_back(e, side, size) for side, e in enumerate(found))
+    return top, right, bottom, left
+
+
+def _seen_from(picture: Pixels, side: int) -> Pixels:
+    """The picture turned so that ``side`` (0: upper, 1: right, ...) is above."""
+    return np.ascontiguousarray(np.rot90(picture, side))
+
+
+def _seen_back(line: Floats, side: int, size: Size) -> Floats:
+    """The points of a line in the picture of ``size`` as it was before ``_seen_from``."""
+    width, height = size if side % 2 == 0 else size[::-1]
+    for _ in range(side):
+        line = np.column_stack([height - 1 - line[:, 1], line[:, 0]])
+        width, height = height, width
+    return line
+
+
+def _find_edge(coarse: Pixels, ink: Pixels) -> Floats | None:
+    """The sheet's upper edge in pixels of ``ink``: the line with the clearest step in colour that ends the paper."""
+    if min(coarse.shape[:2]) < _NARROW:
+        return None
+    across, down = ink.shape[1] / coarse.shape[1], ink.shape[0] / coarse.shape[0]
+    fallback = None
+    for left, right, step in _clearest(coarse):
+        deep = max(0.0, (left + right) / 2 / len(coarse))
+        if step < _MIN_EDGE + _DEEPER * deep:
+            continue
+        line = np.array([(0.0, left), (coarse.shape[1] - 1, right)])
+        outside, inside = _beside(coarse, line)
+        if not _ends_paper(line, outside, inside):
+            continue
+        fine = np.asarray((line + 0.5) * (across, down) - 0.5, np.float64)
+        lasting = float(np.abs(outside - inside).max()) / max(1.0, outside.max(), inside.max())
+        if _crossing(ink, fine) > _CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, lasting - _SHADOW):
+            continue
+        if fallback is None and outside.mean() > _FRAME * inside.mean():
+            fallback = fine  # may be where a wall ends and a screen's frame begins
+        elif fallback is None or outside.mean() < inside.mean():
+            return fine
+    return fallback
+
+
+def _beside(coarse: Pixels, line: Floats) -> tuple[Floats, Floats]:
+    """The mean colours a little above and below a line; as of a lid where too little of either is in the picture."""
+    columns = np.arange(2, coarse.shape[1] - 2)
+    middle = np.interp(columns, line[:, 0], line[:, 1])
+    rows = [np.rint(middle + side * np.arange(3, 9)[:, None]) for side in (-1, 1)]
+    above, below = ([_strip(coarse[..., c], each, columns, 2) for c in range(3)] for each in rows)
+    both = above[0][1] & below[0][1]
+    if both.sum() < 20:
+        return np.full(3, 255.0), np.full(3, 255.0 - _MIN_LASTING)
+    outside, inside = (np.array([values[both].mean() for values, _ in strips]) for strips in (above, below))
+    return outside, inside
+
+
+def _ends_paper(line: Floats, outside: Floats, inside: Floats) -> bool:
+    """Whether the colours beside a line differ, as they do not at a trace or a crease.
+
+    What is white above a level line is a margin of a drawn page, or a scanner's lid that does no harm.
+    """
+    level = abs(line[1, 1] - line[0, 1]) < _LEVEL * (line[1, 0] + 1)
+    if level and outside.min() > _WHITE and (outside >= inside - 1).all():
+        return False
+    return bool(np.abs(outside - inside).max() >= _MIN_LASTING)
+
+
+def _clearest(coarse: Pixels) -> Iterator[tuple[float, float, float]]:
+    """Lines from left to right with the clearest steps: their heights at both ends and the step, clearest first."""
+    height, width = coarse.shape[:2]
+    steps = _steps(coarse)
+    ends = np.arange(-0.12 * height, _DEEPEST * height, _STEP)
+    left, right = (each.ravel() for each in np.meshgrid(ends, ends, indexing="ij"))
+    fair = (np.abs(left - right) < _SLANT * width) & (np.maximum(left, right) > _STEP / 2)
+    left, right = left[fair], right[fair]
+    clear = _clarity(steps, left, right, np.arange(2, width - 2, 8))
+    around = np.arange(-2, 2.5, 0.5) * _STEP / 2
+    for _ in range(_TRIES):
+        best = int(clear.argmax())
+        near = [each.ravel() for each in np.meshgrid(left[best] + around, right[best] + around)]
+        exact = _clarity(steps, near[0], near[1], np.arange(2, width - 2, 3))
+        finest = int(exact.argmax())
+        yield float(near[0][finest]), float(near[1][finest]), float(exact[finest])
+        clear = np.where(np.abs(left - left[best]) + np.abs(right - right[best]) < 12, 0, clear)
+
+
+def _steps(coarse: Pixels) -> npt.NDArray[np.float32]:
+    """From above to below each pixel: the step in colour of each channel, and the largest of these, (4, H, W)."""
+    padded = cv2.copyMakeBorder(coarse, 2, 2, 0, 0, cv2.BORDER_REPLICATE)
+    channels = np.array(cv2.split(cv2.subtract(padded[4:], padded[:-4], dtype=cv2.CV_32F)))
+    steps = np.clip([*channels, np.abs(channels).max(axis=0)], -_CAP, _CAP)
+    steps[:, [0, -1]] = 0  # which stand for all that is beyond the picture
+    return np.asarray(steps, np.float32)
+
+
+def _clarity(
+    steps: npt.NDArray[np.float32], left: Floats, right: Floats, columns: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Mean step along each line from height ``left`` to ``right``, as far as it is in the picture."""
+    _, height, width = steps.shape
+    rows = np.rint(left[:, None] + (right - left)[:, None] * (columns / (width - 1))).astype(np.intp)
+    rows = np.clip(rows, 0, height - 1)
+    seen = (rows > 0) & (rows < height - 1)
+    at = rows * width + columns
+    *sums, most = (each.ravel().take(at).sum(axis=1) for each in steps)
+    count = seen.sum(axis=1)
+    clear = (most + np.abs(sums).max(axis=0)) / 2 / np.sqrt(np.maximum(count, 1) * len(columns))
+    return np.where(count < _SEEN * len(columns), 0, clear)
+
+
+def _crossing(ink: Pixels, line: Floats) -> float:
+    """How much what is printed above a line is like what is below it: lines of a grid, or traces, that cross it."""
+    columns = np.arange(2, ink.shape[1] - 2)
+    middle = np.interp(columns, line[:, 0], line[:, 1])
+    above, below = (_strip(ink, np.rint(middle + side * np.arange(4, 13)[:, None]), columns, 5) for side in (-1, 1))
+    both = above[1] & below[1]
+    if both.sum() < 60:
+        return 0.0
+    one, other = (_rough(strip[0][both]) for strip in (above, below))
+    shifted = [(one[3 + k : len(one) - 3 + k], other[3:-3]) for k in range(-3, 4)]
+    return max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
+
+
+def _strip(
+    ink: Pixels, rows: Floats, columns: npt.NDArray[np.int64], least: int
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The mean ink of each column over ``rows`` (n, columns), and where ``least`` of these are in the picture."""
+    inside = (rows >= 0) & (rows < len(ink))
+    values = ink[np.clip(rows, 0, len(ink) - 1).astype(np.intp), columns] * inside
+    count = inside.sum(axis=0)
+    return values.sum(axis=0) / np.maximum(count, 1), count >= least
+
+
+def _rough(values: Floats) -> Floats:
+    """What is left of a profile without its slow changes and its extremes."""
+    rough = values - cv2.blur(values[None], (15, 1))[0]
+    most = 2.5 * np.median(np.abs(rough)) + 1
+    return np.asarray(np.clip(rough, -most, most), np.float64)
+
+
+def find_print(work: Pixels) -> Floats:
+    """Return points (n, 2) of what is printed on a white page on white, specks left out; none on other pages."""
+    darkest = np.asarray(cv2.min(cv2.min(work[..., 0], work[..., 1]), work[..., 2]), np.uint8)
+    if np.median(darkest) < _WHITE:
+        return np.empty((0, 2))
+    ink = cv2.morphologyEx(darkest, cv2.MORPH_BLACKHAT, np.ones((13, 13), np.uint8))
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats((ink > _INK).astype(np.uint8), connectivity=8)
+    kept = (boxes[:, [2, 3]].max(axis=1) >= _SPECK) & (boxes[:, [2, 3]].min(axis=1) > 2)  # no streaks either
+    kept[0] = False
+    seen = kept[labels]
+    seen[:_RIM] = seen[-_RIM:] = seen[:, :_RIM] = seen[:, -_RIM:] = False  # the dark of an open lid
+    y, x = np.nonzero(seen)
+    return np.column_stack([x, y]).astype(np.float64)
+
+
+def extent_of(ink: Floats) -> Floats:
+    """Return left, top, right and bottom (4,) of printed points, but for a few, as of a streak, that are far out."""
+    low, high = [], []
+    for each in ink.T:
+        first = each.min()
+        many = np.convolve(np.bincount((each - first).astype(np.intp)), np.ones(5), "same") >= _FEW
+        at = np.flatnonzero(many) if many.any() else np.array([0, len(many) - 1])
+        low.append(at[0] + first)
+        high.append(at[-1] + first)
+    return np.array(low + high)
+
+
+def measure_skew(ink: Floats) -> float:
+    """Return by how many radians clockwise rows or columns of printed points are turned: as the rows are sharpest."""
+    if not len(ink):
+        return 0.0
+    points = ink[:: len(ink) // _ENOUGH + 1]
+    angles = np.radians(np.arange(-10, 10.1, 0.25))
+    return float(angles[int(np.argmax([_sharpness(points, angle) for angle in angles]))])
+
+
+def _sharpness(points: Floats, angle: float) -> float:
+    """How unevenly points lie across the rows or columns that are turned by ``angle``."""
+    x, y = points.T
+    cos, sin = np.cos(angle), np.sin(angle)
+    rows, columns = (
+        np.bincount((each - each.min()).astype(np.intp)) for each in (y * cos - x * sin, x * cos + y * sin)
+    )
+    return float(max((rows**2).sum(), (columns**2).sum()))

@@ -1,0 +1,45 @@
+"""The grid says how the paper lies and how large a millimetre is."""
+
+import cv2
+import numpy as np
+import pytest
+
+from ecglens.paper.grid import find_grid
+from ecglens.paper.page import Pixels, transform
+
+
+def paper(px_per_mm: float, size: tuple[int, int] = (720, 480)) -> Pixels:
+    """Lines 1 mm apart, every fifth darker, without any trace; light as paper is."""
+    y, x = np.mgrid[: size[1], : size[0]] / px_per_mm
+    lines = [40 * (np.abs((each + 0.5) % 1 - 0.5) < 0.12) for each in (x, y)]
+    strong = [70 * (np.abs((each + 2.5) % 5 - 2.5) < 0.2) for each in (x, y)]
+    return np.asarray(cv2.GaussianBlur((245 - np.max([*lines, *strong], axis=0)).astype(np.uint8), (3, 3), 0), np.uint8)
+
+
+@pytest.mark.parametrize("px_per_mm", [2.4, 3.0, 4.2])
+def test_lines_give_the_scale(px_per_mm: float) -> None:
+    grid = find_grid(paper(px_per_mm))
+    assert grid is not None
+    ends = transform(np.array([(100, 240), (600, 240)], np.float32), grid.matrix)
+    assert float(np.hypot(*(ends[1] - ends[0]))) == pytest.approx(500 / px_per_mm, rel=0.02)
+    assert grid.misfit < 0.02
+
+
+def test_the_map_undoes_perspective() -> None:
+    flat = paper(3.0, (900, 700))
+    outline = np.array([(0, 0), (899, 0), (899, 699), (0, 699)], np.float32)
+    seen = np.array([(40, 20), (680, 5), (715, 470), (5, 440)], np.float32)
+    view = cv2.getPerspectiveTransform(outline, seen)
+    grid = find_grid(np.asarray(cv2.warpPerspective(flat, view, (720, 480), borderValue=245), np.uint8))
+    assert grid is not None
+    places = np.array([(x, y) for x in (150, 450, 750) for y in (150, 350, 550)], np.float32)
+    found = transform(transform(places, view), grid.matrix)
+    truth = places / 3.0
+    found, truth = (each - each.mean(axis=0) for each in (found, truth))
+    assert np.abs(found - truth).max() < 4  # mm over 200 by 133 mm
+
+
+def test_no_grid_where_there_are_no_lines() -> None:
+    assert find_grid(np.full((480, 720), 240, np.uint8)) is None
+    noise = np.random.default_rng(1).integers(150, 256, (480, 720)).astype(np.uint8)
+    assert find_grid(noise) is None
