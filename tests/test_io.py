@@ -115,14 +115,21 @@ def test_rate_and_unit_are_said_where_a_file_does_not() -> None:
     assert record.signal[0, 2] == pytest.approx(2.0)
 
 
-def test_a_folder_is_searched_by_endings_and_for_files_without_one_by_content(tmp_path: Path) -> None:
-    write_record(tmp_path)
+def test_a_folder_is_searched_by_endings_and_by_content(tmp_path: Path) -> None:
+    write_record(tmp_path, b"\xff\xd8\xff\xe0")  # a signal that begins like a picture
     (tmp_path / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(40))
+    (tmp_path / "x.bin").write_bytes(png())
+    (tmp_path / "t.txt").write_text("I,II,V1\n1,2,3\n")
     (tmp_path / "readme").write_text("nothing here")
     (tmp_path / "labels.csv").write_text("id,AF\n1,0\n")
     (tmp_path / "b.png").write_bytes(b"damaged")  # it says that it is an ECG, so it must be complained of
-    assert [path.name for path in io.find_files(tmp_path)] == ["IM0001", "a.hea", "b.png"]
-    assert "labels.csv" in [path.name for path in io.find_files(tmp_path, io.Given(fs=500))]
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    np.save(tmp_path / "features.npy", np.zeros(3))
+    found = [path.name for path in io.find_files(tmp_path)]
+    assert found == ["IM0001", "a.hea", "b.png", "gone", "t.txt", "x.bin"]
+    said = [path.name for path in io.find_files(tmp_path, io.Given(fs=500))]
+    assert said == sorted([*found, "features.npy", "labels.csv"])
+    assert [path.name for path in io.find_files(tmp_path, pictures=False)] == ["IM0001", "a.hea", "gone", "t.txt"]
 
 
 PAD = bytes(40)

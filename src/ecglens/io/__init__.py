@@ -80,10 +80,22 @@ def read(
 
 
 def open_file(path: str | Path | bytes, said: Given = NOTHING_SAID) -> Opened:
-    """Tell a file's format and how many ECGs it holds, each to be read by its number. Raises UnreadableError."""
-    if isinstance(path, bytes):
-        return _open_content(path, said)
-    path = Path(path)
+    """Tell a file's format and how many ECGs it holds, each to be read by its number. Raises UnreadableError.
+
+    The rate that is ``said`` must be that of every Record, whether its file says one or not.
+    """
+    opened = _open_content(path, said) if isinstance(path, bytes) else _open_path(Path(path), said)
+
+    def read(number: int) -> Record | Page:
+        found = opened.read(number)
+        if isinstance(found, Record):
+            said.settle_rate(found.fs, UPLOAD if isinstance(path, bytes) else Path(path).name)
+        return found
+
+    return Opened(opened.count, read)
+
+
+def _open_path(path: Path, said: Given) -> Opened:
     header = wfdb.header_of(path)
     if header is None or header == path:  # else it is a record's name or signal file, whose bytes could be anything
         head = source.head(path)
@@ -95,21 +107,26 @@ def open_file(path: str | Path | bytes, said: Given = NOTHING_SAID) -> Opened:
 
 
 def find_files(folder: Path, said: Given = NOTHING_SAID, *, pictures: bool = True) -> list[Path]:
-    """Find the ECGs below a folder: by their names' endings, or by their content where that is sure.
+    """Find the ECGs below a folder: what is called like one, and whatever its content shows to be one.
 
-    Files of plain numbers, such as CSV, count where something is said of them, since they could be anything.
+    NumPy arrays could be anything, so they count only where something is ``said`` of them. Links that lead nowhere are
+    among what is found, so that somebody hears of them.
     """
-    suffixes = _SIGNALS | (_PICTURES if pictures else set()) | (_NUMBERS if said != NOTHING_SAID else set())
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [path for path in files if path.suffix.lower() in suffixes or (not path.suffix and _is_known(path))]
+    suffixes = _SIGNALS | (_PICTURES if pictures else frozenset()) | (_NUMBERS if said != NOTHING_SAID else frozenset())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() or (path.is_symlink() and not path.exists()))
+    return [path for path in files if path.suffix.lower() in suffixes or _is_known(path, pictures)]
 
 
-def _is_known(path: Path) -> bool:
+def _is_known(path: Path, pictures: bool) -> bool:
+    """Whether a file of any name is an ECG by its content, and not a part of a WFDB record."""
+    if path.suffix.lower() in _PICTURES | _NUMBERS - {".csv", ".tsv"}:
+        return False
     try:
         head = source.head(path)
     except FileError:
-        return False
-    return any(reader.recognise(head) for reader in _READERS)
+        return path.is_symlink()
+    readers: list[_Reader | _ToldReader] = [text, *(reader for reader in _READERS if pictures or reader is not picture)]
+    return any(reader.recognise(head) for reader in readers) and wfdb.header_of(path) is None
 
 
 def _open_content(content: bytes, said: Given) -> Opened:
