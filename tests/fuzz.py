@@ -122,7 +122,7 @@ def main() -> None:
     import atheris
 
     warnings.simplefilter("ignore")
-    with atheris.instrument_imports(include=["ecglens", "pydicom", "edfio"]):
+    with atheris.instrument_imports(include=["ecglens", "pydicom"]):
         from ecglens import io  # noqa: F401 - instrumented here
     atheris.Setup(sys.argv, read_all)
     atheris.Fuzz()

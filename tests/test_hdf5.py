@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ecglens.errors import FileError, FormatError, SignalError, UnreadableError
 from ecglens.io import hdf5
 from ecglens.leads import DERIVED_FROM_I_II, LEADS
+from hostile import damaged, read_or_refuse
 
 CODE_TEST = [0, 1, 2, 4, 5, 3, 6, 7, 8, 9, 10, 11]  # LEADS in the order aVL aVF aVR
 
@@ -232,19 +232,20 @@ def packed() -> bytes:
 PACKED = packed()
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 4000) | st.integers(0, len(PACKED) - 1), st.integers(0, 255)), max_size=4),
-    st.integers(0, len(PACKED)),
-    st.booleans(),
-)
+@given(damaged(PACKED))
 @settings(max_examples=150, deadline=None)
-def test_a_damaged_file_is_read_or_refused(changes: list[tuple[int, int]], end: int, cut: bool) -> None:
-    content = bytearray(PACKED)
-    for at, value in changes:
-        content[at] = value
-    try:
-        message = str(hdf5.open_file(bytes(content[:end] if cut else content), "a.h5").read(1).fs)
-    except UnreadableError as error:
-        message = str(error)
-    assert message
-    assert "\n" not in message
+def test_a_damaged_file_is_read_or_refused(content: bytes) -> None:
+    read_or_refuse(lambda: hdf5.open_file(content, "a.h5").read(1))
+
+
+@pytest.mark.parametrize("chunks", [(1, 1, 1), (2, 4, 2)])
+def test_very_many_chunks_are_refused(chunks: tuple[int, ...], tmp_path: Path) -> None:
+    refuse(write(tmp_path / "a.h5", chunks=chunks, compression="gzip"), FormatError, "packed in an unusual way")
+
+
+def test_chunks_that_make_one_exam_much_work_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.h5", chunks=(2, 128, 1), compression="gzip")  # 384 of an exam, as h5py chooses
+    assert hdf5.open_file(path, "a.h5").count == 2
+    hdf5.open_file(path, "a.h5").read(2)
+    monkeypatch.setattr(hdf5, "_LARGEST", 1 << 18)
+    refuse(path, FormatError, "packed in an unusual way")

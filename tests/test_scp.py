@@ -18,6 +18,7 @@ from ecglens.io import scp
 from ecglens.leads import LEADS
 from ecglens.record import Record
 from ecglens.simulator import simulate
+from hostile import read_or_refuse
 
 NUMBERS = {
     "I": 1,
@@ -332,7 +333,7 @@ def test_an_impossible_rate_is_refused() -> None:
 def test_leads_far_apart_are_refused_before_they_take_memory() -> None:
     sections = contents(steps(20, 2), ("V1", "V2"))
     sections[3] = lead_section(("V1", "V2"), [(1, 20), (2**32 - 20, 2**32 - 1)], ALL_AT_ONCE)
-    refused(assemble(sections), SignalError, "samples apart")
+    refused(assemble(sections), SignalError, "too long to read at once")
 
 
 def test_samples_beyond_16_bits_are_refused() -> None:
@@ -400,15 +401,6 @@ def test_messages_name_the_file_and_no_patient() -> None:
     assert "Smith" not in str(caught.value)
 
 
-def read_or_refuse(content: bytes) -> None:
-    """Read damaged content: a record or an UnreadableError in one line are right, any other error is not."""
-    try:
-        message = f"{read(content).duration} s"
-    except UnreadableError as error:
-        message = str(error)
-    assert "\n" not in message
-
-
 SOUND = assemble(with_reference_beats(steps(200), steps(40, seed=2), "own"))
 
 
@@ -418,7 +410,7 @@ def test_a_record_changed_before_its_checksums_is_read_or_refused(changes: list[
     record = bytearray(SOUND)
     for at, byte in changes:
         record[at] = byte
-    read_or_refuse(repaired(bytes(record)))
+    read_or_refuse(lambda: read(repaired(bytes(record))))
 
 
 @given(st.binary(max_size=300), st.integers(0, 200))

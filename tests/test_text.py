@@ -15,6 +15,7 @@ from ecglens.io import text
 from ecglens.io.source import Given
 from ecglens.leads import LEADS
 from ecglens.record import Record
+from hostile import read_or_refuse
 
 SAID = Given(250, "mV")
 SIGNAL = np.random.default_rng(1).normal(0, 1, (12, 60)).round(4)
@@ -151,7 +152,13 @@ def test_a_long_table_is_read_like_a_short_one() -> None:
 
 def test_a_table_of_very_many_lines_is_refused() -> None:
     with pytest.raises(SignalError, match="too long to read at once"):
-        read("I,II\n1,2\n" + "\n" * 2_600_000)
+        read("I,II\n1,2\n" + "\n" * 600_000)
+
+
+def test_a_table_of_very_many_cells_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_MOST_CELLS", 12 * 60)
+    with pytest.raises(SignalError, match="too long to read at once"):
+        read(TABLE)
 
 
 def test_a_usual_table_is_read_fast() -> None:
@@ -162,7 +169,7 @@ def test_a_usual_table_is_read_fast() -> None:
         start = time.process_time()
         text.open_file(content, "a.csv", SAID).read(1)
         spent.append(time.process_time() - start)
-    assert min(spent) < 0.1
+    assert min(spent) < 1  # 0.03 s where nothing else runs
 
 
 @pytest.mark.parametrize(
@@ -170,7 +177,6 @@ def test_a_usual_table_is_read_fast() -> None:
     [
         (TABLE, Given(None, "mV"), SignalError, "does not say its sampling rate: say it with --fs"),
         (TABLE, Given(250, None), SignalError, "does not say its unit: say it with --unit"),
-        (TABLE, Given(250, "mmHg"), SignalError, "in 'mmHg': it must be"),
         (TABLE, Given(2, "mV"), SignalError, "a sampling rate of 2 Hz"),
         (TABLE.replace("V1", "V1 [raw]"), Given(250), SignalError, "does not say its unit|in 'raw'"),
         (TABLE.replace("V1", "V2"), SAID, SignalError, "gives lead V2 twice"),
@@ -254,12 +260,7 @@ def test_a_damaged_table_is_read_or_refused(changes: list[tuple[int, int]], end:
     for at, value in changes:
         damaged[at] = value
     text.recognise(bytes(damaged[:4096]))
-    try:
-        message = str(text.open_file(bytes(damaged[:end]), "a.csv", SAID).read(1).fs)
-    except UnreadableError as error:
-        message = str(error)
-    assert message
-    assert "\n" not in message
+    read_or_refuse(lambda: text.open_file(bytes(damaged[:end]), "a.csv", SAID).read(1))
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='0123456789,.;"\n\r \t-e#n', max_size=200).map(str.encode))
@@ -267,9 +268,4 @@ def test_a_damaged_table_is_read_or_refused(changes: list[tuple[int, int]], end:
 def test_random_bytes_below_a_header_are_read_or_refused(content: bytes) -> None:
     head = b"time,I,II\n"
     text.recognise(head + content)
-    try:
-        message = str(text.open_file(head + content, "a.csv", SAID).read(1).fs)
-    except UnreadableError as error:
-        message = str(error)
-    assert message
-    assert "\n" not in message
+    read_or_refuse(lambda: text.open_file(head + content, "a.csv", SAID).read(1))

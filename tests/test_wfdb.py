@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecglens.errors import EcgLensError, FileError, FormatError, SignalError, UnreadableError
-from ecglens.io import wfdb
+from ecglens.io import source, wfdb
 from ecglens.leads import LEADS
+from hostile import peak, read_or_refuse
 
 with warnings.catch_warnings():  # the reference package uses parts of pandas that pandas means to drop
     warnings.simplefilter("ignore")
@@ -213,7 +214,7 @@ def test_a_damaged_compressed_file_is_read_or_refused(
     for at, value in changes:
         content[at % len(content)] = value
     (folder / "a.dat").write_bytes(content[: end + 1])
-    read_or_refuse(folder / "a.hea")
+    read_or_refuse(lambda: wfdb.read(folder / "a.hea"))
 
 
 def convert_to_mat(folder: Path, coding: str) -> np.ndarray:
@@ -437,7 +438,7 @@ def remove_signal(header: Path) -> None:
         (replace("a.dat", "../a.dat"), FormatError, "points outside its own folder"),
         (replace("a.dat", "/etc/passwd"), FormatError, "points outside its own folder"),
         (replace("a.dat", ".."), FormatError, "points outside its own folder"),
-        (replace("a.dat", "b.dat"), FileError, "b.dat is missing: put the signal file beside its header"),
+        (replace("a.dat", "b.dat"), FileError, "b.dat is missing: put it beside the header that names it"),
         (replace("a 12 100 101", "a 12 100 102"), FileError, "a.dat is cut off"),
         (replace("a 12 100 101", "a 12 100 999999999999"), SignalError, "too long"),
         (cut_signal, FileError, "a.dat is cut off"),
@@ -462,12 +463,12 @@ def test_a_wrong_record_is_refused_in_one_clear_sentence(
         (["whole/2 12 100 120", "one 60", "../one 60"], FormatError, "points outside its own folder"),
         (["whole/2 12 100 121", "one 60", "two 61"], FormatError, "has not the rate and length"),
         (["whole/2 12 500 120", "one 60", "two 60"], FormatError, "has not the rate and length"),
-        (["whole/2 12 100 120", "one 60", "three 60"], FileError, "three.hea does not exist"),
+        (["whole/2 12 100 120", "one 60", "three 60"], FileError, "three.hea is missing"),
         (["whole/2 12 100 120", "one 60"], FormatError, "describes 1 of 2 signals"),
         (["whole/2 12 100 120", "one 60", "one 60"], FormatError, "names a segment twice"),
         (["whole/1 12 100 120", "~ 60"], SignalError, "no recorded segment"),
-        (["whole/1 12 100 0", "one 0"], SignalError, "has 0 samples"),
-        (["whole/1 12 100 9", "~ 999999999999"], SignalError, "has 999999999999 samples"),
+        (["whole/1 12 100 0", "one 0"], SignalError, "holds no recorded segment"),
+        (["whole/1 12 100 9", "~ 999999999999"], SignalError, "whole.hea is too long to read at once"),
     ],
 )
 def test_wrong_segments_are_refused(
@@ -493,24 +494,12 @@ def test_headers_are_told_from_other_text(content: bytes, expected: bool) -> Non
     assert wfdb.is_header(content) is expected
 
 
-def read_or_refuse(header: Path) -> None:
-    """Read damaged content: a record or an UnreadableError in one line are right, any other error is not."""
-    try:
-        wfdb.read(header)
-    except UnreadableError as error:
-        message = str(error)
-    else:
-        message = "read"
-    assert message
-    assert "\n" not in message
-
-
 @given(st.binary(max_size=300) | st.text(max_size=200).map(str.encode))
 @settings(max_examples=200, deadline=None)
 def test_a_random_header_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     header = tmp_path_factory.getbasetemp() / "random.hea"
     header.write_bytes(content)
-    read_or_refuse(header)
+    read_or_refuse(lambda: wfdb.read(header))
 
 
 TOKENS = ["a.dat", "16", "8", "212", "1000/mV", "0", "-1", "99999999999", "1e308", "x", "I", "V1", "~", "a/2", "16x3"]
@@ -527,4 +516,54 @@ def test_a_header_with_one_word_changed_is_read_or_refused(
     words[position % len(words)] = word
     header.write_text(" ".join(words))
     os.truncate(folder / "a.dat", min(length, 480))
-    read_or_refuse(header)
+    read_or_refuse(lambda: wfdb.read(header))
+
+
+def test_segments_over_one_large_file_read_only_their_part(tmp_path: Path) -> None:
+    with (tmp_path / "a.dat").open("wb") as file:
+        file.truncate(200 << 20)
+    whole = [f"whole/20 12 500 {20 * 100}"]
+    for i in range(20):
+        lines = [f"s{i} 12 500 100", *(f"a.dat 16 1000/mV 16 0 0 0 0 {lead}" for lead in LEADS)]
+        (tmp_path / f"s{i}.hea").write_text("\n".join(lines))
+        whole.append(f"s{i} 100")
+    (tmp_path / "whole.hea").write_text("\n".join(whole))
+    [cost] = peak(tmp_path / "whole.hea")
+    assert cost.outcome == "read"
+    assert cost.megabytes < 200  # of which the program takes 60
+
+
+def test_segments_share_one_limit_of_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        header = write_record(tmp_path, integers(60))
+        header.rename(tmp_path / f"{name}.hea")
+    (tmp_path / "whole.hea").write_text("whole/2 12 100 120\none 60\ntwo 60")
+    monkeypatch.setattr(source.check_samples, "__defaults__", (12 * 120,))
+    assert wfdb.read(tmp_path / "whole.hea").signal.shape == (12, 120)
+    more = (tmp_path / "two.hea").read_text().replace(" 12 ", " 13 ", 1) + "\na.dat 16 1000/mV 16 0 0 0 0 RESP"
+    (tmp_path / "two.hea").write_text(more)
+    with pytest.raises(SignalError, match="too long to read at once"):
+        wfdb.read(tmp_path / "whole.hea")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_out_of_the_folder_is_not_followed(there: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    header = write_record(folder, integers(60))
+    (folder / "a.dat").rename(tmp_path / "b.dat")
+    (folder / "a.dat").symlink_to(tmp_path / ("b.dat" if there else "c.dat"))
+    with pytest.raises(FileError, match=r"a\.dat is a link out of its folder|a\.dat is missing"):
+        wfdb.read(header)
+    (folder / "a.dat").unlink()
+    (tmp_path / "b.dat").rename(folder / "b.dat")
+    (folder / "a.dat").symlink_to("b.dat")  # within the folder
+    assert wfdb.read(header).signal.shape == (12, 60)
+
+
+def test_a_file_that_a_comment_names_is_no_signal_file(tmp_path: Path) -> None:
+    header = write_record(tmp_path)
+    header.write_text(header.read_text() + "\n# drawn in a.png")
+    (tmp_path / "a.png").write_bytes(b"a picture")
+    assert wfdb.header_of(tmp_path / "a.png") is None
+    assert wfdb.header_of(tmp_path / "a.dat") == header

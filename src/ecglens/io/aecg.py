@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ecglens.errors import FormatError, SignalError
-from ecglens.io import markup, source
+from ecglens.io import channels, markup, source
 from ecglens.record import Record, Signal
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _SECONDS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
-_LEAD: Final = "MDC_ECG_LEAD_"  # of ISO/IEEE 11073-10102
 _TIME: Final = "TIME_"  # TIME_ABSOLUTE or TIME_RELATIVE
 
 
@@ -45,10 +44,10 @@ def open_file(given: Path | bytes, name: str) -> source.Opened:
 def _read(sequences: "Element", name: str) -> Record:
     coded = [(_attribute(found, "code", "code"), found) for found in sequences.findall("component/sequence")]
     times = [found for code, found in coded if code.startswith(_TIME)]
-    stored = [(code.removeprefix(_LEAD), found) for code, found in coded if not code.startswith(_TIME)]
+    stored = [(code.removeprefix(channels.MDC_LEAD), found) for code, found in coded if not code.startswith(_TIME)]
     if len(times) != 1:
         raise SignalError(f"{name} gives {len(times)} sequences of time for one ECG, not one: export the ECG again")
-    chosen = markup.choose_leads([code for code, _ in stored], name)
+    chosen = channels.choose_leads([code for code, _ in stored], name)
     return Record.from_leads(
         {lead: _signal(stored[i][1], lead, name) for lead, i in chosen.items()}, _rate(times[0], name)
     )
@@ -84,7 +83,7 @@ def _signal(sequence: "Element", lead: str, name: str) -> Signal:
 
 def _millivolts(value: "Element", path: str, lead: str, name: str) -> float:
     amount = markup.number(_attribute(value, path, "value"), f"{path} of lead {lead}", name)
-    return amount * markup.millivolts(_attribute(value, path, "unit"), lead, name)
+    return amount * channels.millivolts(_attribute(value, path, "unit"), lead, name)
 
 
 def _type(value: "Element") -> str:

@@ -16,10 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import FileError, FormatError, SignalError, UnreadableError
+from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import channels, source
 from ecglens.leads import LEADS
-from ecglens.record import Record
+from ecglens.record import Record, Signal
 
 Array = npt.NDArray[Any]
 
@@ -56,21 +56,23 @@ def open_file(given: Path | bytes, name: str, said: source.Given) -> source.Open
 
     def read(number: int) -> Record:
         with np.errstate(over="ignore", invalid="ignore"):  # infinity, which Record refuses
-            rows = {lead: (exams[number - 1, i] * scales[lead]).astype(np.float32) for lead, i in chosen.items()}
+            rows = {lead: _scaled(exams[number - 1, i], scales[lead]) for lead, i in chosen.items()}
         return Record.from_leads(rows, fs)
 
     return source.Opened(len(exams), read)
 
 
+def _scaled(samples: Array, scale: float) -> Signal:
+    return (samples.astype(np.float64) * scale).astype(np.float32)  # halves would overflow
+
+
 def _parse(content: bytes, name: str) -> Array:
     """The array of an NPY file, checked against its length before anything is allocated."""
     stream = BytesIO(content)
-    try:
+    with source.reading(name, "has a damaged NumPy header: write it again"):  # it is a Python literal
         version = np.lib.format.read_magic(stream)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, by_column, dtype = header(stream)
-    except Exception as error:  # the header is a Python literal, which may fail in any way
-        raise FileError(f"{name} has a damaged NumPy header: write it again") from error
     if dtype.kind not in "fiuUS":
         raise FormatError(f"{name} holds {str(dtype)[:40]}, not numbers: save the samples as float32")
     if len(shape) > 3:
@@ -88,16 +90,19 @@ def _unpack(content: bytes, name: str) -> dict[str, Array]:
     """The arrays of an NPZ file by name, none of which unpacks to more than ``source.MAX_BYTES``."""
     if content.count(_MEMBER) > _MOST_MEMBERS:
         raise FileError(f"{name} holds more than {_MOST_MEMBERS} arrays: give one ECG, or several in one array")
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-            if sum(info.file_size for info in members) > source.MAX_BYTES:
-                raise FileError(f"{name} unpacks to more than {source.MAX_BYTES >> 20} MB: give a smaller one")
-            return {info.filename[:-4]: _parse(archive.read(info), name) for info in members}
-    except UnreadableError:
-        raise
-    except Exception as error:  # a damaged archive brings any error out of the library
-        raise FileError(f"{name} is damaged or cut off: copy it again") from error
+    with source.reading(name), zipfile.ZipFile(BytesIO(content)) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        if sum(info.file_size for info in members) > source.MAX_BYTES:
+            raise FileError(f"{name} unpacks to more than {source.MAX_BYTES >> 20} MB: give a smaller one")
+        return {info.filename[:-4]: _parse(_member(archive, info, name), name) for info in members}
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
+    """Unpack one array, and no more of it than it promises; other decompressors unpack all before they are stopped."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise FormatError(f"{name} is packed in a way that NumPy does not use: write it again with numpy.savez")
+    with archive.open(info) as file:
+        return file.read(info.file_size + 1)
 
 
 def _signal(arrays: dict[str, Array], name: str) -> Array:
@@ -147,6 +152,5 @@ def _shape(signal: Array, leads: int, name: str) -> Array:
             f"{name} has the shape {signal.shape}, in which {leads} leads are not to be told: "
             f"give ({leads}, samples), or (ECGs, {leads}, samples) for several"
         )
-    if exams.shape[1] * exams.shape[2] > source.MAX_SAMPLES:
-        raise SignalError(f"{name} is too long to read at once: cut out the two hours that matter")
+    source.check_samples(exams.shape[1] * exams.shape[2], name)
     return exams if exams.shape[1] == leads else exams.transpose(0, 2, 1)

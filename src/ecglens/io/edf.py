@@ -30,10 +30,11 @@ _GAPS: Final = (b"EDF+D", b"BDF+D")
 _ANNOTATIONS: Final = ("EDF Annotations", "BDF Annotations")
 _NO_LEADS: Final = (*_ANNOTATIONS, "Status")  # channels that the formats themselves keep for other things
 
+_MOST_RECORDS: Final = 1_000_000  # the times of which are read one by one
 _LARGEST: Final = 1e9  # mV at an end of a range; amplifiers end at some 1e3
 
 _INTEGER: Final = re.compile(r"[-+]?\d{1,9}")
-_NUMBER: Final = re.compile(r"[-+]?(?:\d{1,9}\.?\d{0,9}|\.\d{1,9})(?:[eE][-+]?\d{1,2})?")
+_NUMBER: Final = re.compile(source.NUMBER)
 _ONSET: Final = re.compile(rb"([-+]\d{1,12}(?:\.\d{1,12})?)(?:\x15[\d.]+)?\x14")  # of the list that opens a record
 
 
@@ -109,7 +110,7 @@ def _header(content: bytes, name: str) -> _Header:
         duration=_number(content[244:252], "duration of a record", name),
         channels=tuple(_channel(content, count, i, name) for i in range(count)),
     )
-    if not header.duration > 0:
+    if not 0 < header.duration < float("inf"):
         raise SignalError(f"{name} gives its records no duration, so no sampling rate: export the recording again")
     return _counted(header, len(content) - size, name)
 
@@ -146,11 +147,10 @@ def _counted(header: _Header, stored: int, name: str) -> _Header:
 
 def _choose(found: tuple[_Channel, ...], name: str) -> dict[str, int]:
     """Return the place of each lead among the channels."""
-    places = [i for i, channel in enumerate(found) if channel.label not in _NO_LEADS]
-    chosen = channels.choose_leads([found[i].label for i in places], name)
+    chosen = channels.choose_leads([channel.label for channel in found], name, skip=_NO_LEADS)
     if not chosen:
         raise SignalError(f"{name} has no ECG leads: name the leads {', '.join(LEADS)}")
-    return {lead: places[i] for lead, i in chosen.items()}
+    return chosen
 
 
 def _per_record(chosen: Mapping[str, int], header: _Header, name: str) -> int:
@@ -169,9 +169,10 @@ def _columns(table: Bytes, header: _Header) -> list[Bytes]:
 
 def _starts(columns: list[Bytes], header: _Header, per_record: int, fs: float, name: str) -> Places:
     """Return the sample with which each record begins. Raises SignalError where the whole is too long."""
+    source.check_samples(header.records, name, _MOST_RECORDS)
+    source.check_samples(header.records * per_record * len(LEADS), name)
     seconds = _onsets(columns, header, name) if header.gaps else np.arange(header.records) * header.duration
-    if not (seconds[-1] - seconds[0]) * fs + per_record <= source.MAX_SAMPLES / len(LEADS):
-        raise SignalError(f"{name} is too long to read at once: cut out the two hours that matter")
+    source.check_samples(((seconds[-1] - seconds[0]) * fs + per_record) * len(LEADS), name)
     starts: Places = np.rint((seconds - seconds[0]) * fs).astype(np.int64)
     if (np.diff(starts) < per_record).any():
         raise FileError(f"{name} has records that overlap in time: export the recording again")
@@ -236,7 +237,4 @@ def _number(field: bytes, what: str, name: str) -> float:
 
 
 def _text(field: bytes) -> str:
-    try:
-        return field.decode("utf-8").strip(" \0")
-    except UnicodeDecodeError:
-        return field.decode("latin-1").strip(" \0")
+    return source.decode(field).strip(" \0")

@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice, product
-from math import prod
+from math import ceil, prod
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import FileError, FormatError, SignalError, UnreadableError
+from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import source
 from ecglens.leads import DERIVED_FROM_I_II, LEADS
 from ecglens.record import Record
@@ -37,6 +37,8 @@ _ORDERS: Final = ([0, 1, 2, 3, 4, 5], [0, 1, 2, 5, 3, 4])  # the columns of I, I
 _CONTRADICTION: Final = 0.1  # of the derived leads' energy, that they may differ from what I and II say
 _DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3
 _LARGEST_CHUNK: Final = 64 << 20  # bytes
+_MOST_CHUNKS: Final = 1000  # of an exam; h5py alone chooses 400, and each is looked for among all of them
+_LARGEST: Final = 256 << 20  # bytes of all chunks of an exam, which are unpacked twice
 _DENSEST: Final = 1100  # deflate packs 1032 bytes into one at most
 
 
@@ -66,13 +68,8 @@ def _opened(given: Path | bytes, name: str) -> Iterator[Any]:
     """The dataset of the tracings; whatever goes wrong while it is open is a FileError."""
     import h5py
 
-    try:
-        with h5py.File(BytesIO(given) if isinstance(given, bytes) else given, "r") as file:
-            yield _find_tracings(file, name)
-    except UnreadableError:
-        raise
-    except Exception as error:  # a damaged file brings any error out of the library
-        raise FileError(f"{name} is damaged or cut off: copy it again") from error
+    with source.reading(name), h5py.File(BytesIO(given) if isinstance(given, bytes) else given, "r") as file:
+        yield _find_tracings(file, name)
 
 
 def _find_tracings(file: Any, name: str) -> Any:
@@ -130,7 +127,9 @@ def _refuse_bombs(tracings: Any, row: int, name: str) -> None:
     plan = tracings.id.get_create_plist()
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
     size = prod(tracings.chunks) * tracings.dtype.itemsize
-    if filters not in ([], [_DEFLATE], [_SHUFFLE], [_SHUFFLE, _DEFLATE]) or size > _LARGEST_CHUNK:
+    count = prod(ceil(n / step) for n, step in zip(SHAPE, tracings.chunks[1:], strict=True))
+    usual = filters in ([], [_DEFLATE], [_SHUFFLE], [_SHUFFLE, _DEFLATE])
+    if not usual or size > _LARGEST_CHUNK or count > _MOST_CHUNKS or count * size > _LARGEST:
         raise FormatError(f"{name} is packed in an unusual way: write it again with chunks of one exam and gzip")
     if _DEFLATE not in filters:
         return

@@ -1,4 +1,4 @@
-"""XML as ECG files use it, read safely, and what its families share: numbers, coded samples, names of leads.
+"""XML as ECG files use it, read safely, and what its families share: numbers and coded samples.
 
 Hostile files are the norm to plan for: definitions inside the file (of entities, of default attributes) are refused,
 and bytes, elements, attributes and depth are limited, so that the worst takes seconds and half a gigabyte. A document
@@ -8,7 +8,6 @@ byte order mark or XML declaration give. Namespaces are dropped.
 
 import base64
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import FileError, FormatError, SignalError
-from ecglens.io import channels, source
+from ecglens.io import source
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element, TreeBuilder
@@ -29,12 +28,11 @@ MAX_ATTRIBUTES: Final = 1000  # of one element
 MAX_DEPTH: Final = 100
 LARGEST: Final = 1e12  # no figure of an ECG comes near it, nor its inverse; float32 holds their products
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,20}\.?\d{0,30}|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
+_NUMBER = re.compile(source.NUMBER)
 _INTEGERS = re.compile(r"[-+\d \t\r\n]*", re.ASCII)
 _BAD_SIGN = re.compile(r"\d[-+]|[-+](?!\d)", re.ASCII)
 _SPACES: Final = b" \t\r\n"
 _BEFORE: Final = _SPACES + b"\xef\xbb\xbf\xff\xfe\0"  # of the first "<": byte order marks, and half of UTF-16
-_OTHER_LEADS = re.compile(r"V[2-9]R|V[789]|[XYZ]")  # on the right side, on the back, and Frank's
 
 
 def root(head: bytes) -> str | None:
@@ -104,13 +102,6 @@ def positive(value: str, what: str, name: str) -> float:
     return found
 
 
-def millivolts(unit: str, lead: str, name: str) -> float:
-    """Return how many mV one ``unit`` is. Raises SignalError where it is missing or no unit of voltage."""
-    if not unit:
-        raise SignalError(f"{name} gives no unit of lead {lead}: export the ECG again with it")
-    return channels.millivolts(unit, lead, name)
-
-
 def expect(value: str, wanted: float, what: str, name: str) -> None:
     """Check a figure that a file may give (``value`` is empty where it does not). Raises FormatError."""
     if value and number(value, what, name) != wanted:
@@ -151,17 +142,6 @@ def decode_integers(value: str, what: str, name: str) -> npt.NDArray[np.float64]
     if np.abs(found).max() > LARGEST:
         raise SignalError(f"{name} gives samples of {what} that cannot be: export the ECG again")
     return found
-
-
-def choose_leads(names: Sequence[str], name: str) -> dict[str, int]:
-    """Return which of ``names`` is which standard lead, as ``channels.choose_leads`` does.
-
-    Leads that these formats name beside the twelve (V3R, V4R, V7, X and so on) are passed over. Raises SignalError for
-    other names, and for a lead given twice.
-    """
-    places = [i for i, lead in enumerate(names) if not _OTHER_LEADS.fullmatch(lead.upper())]
-    chosen = channels.choose_leads([names[i] for i in places], name)
-    return {lead: places[i] for lead, i in chosen.items()}
 
 
 class _TooMuchError(Exception):

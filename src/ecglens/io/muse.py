@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ecglens.errors import FileError, FormatError, SignalError
-from ecglens.io import markup, source
+from ecglens.io import channels, markup, source
 from ecglens.record import Record, Signal
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _read(waveform: "Element", name: str) -> Record:
         raise FormatError(f"{name} has samples of type {sampling[:40]!r}, which are not read: export continuous ones")
     stored = waveform.findall("LeadData")
     markup.expect_count(markup.text(waveform, "NumberofLeads"), len(stored), "leads", name)
-    chosen = markup.choose_leads([markup.text(lead, "LeadID") for lead in stored], name)
+    chosen = channels.choose_leads([markup.text(lead, "LeadID") for lead in stored], name)
     return Record.from_leads(
         {lead: _signal(stored[i], lead, name) for lead, i in chosen.items()}, _rate(waveform, name)
     )
@@ -80,7 +80,7 @@ def _signal(stored: "Element", lead: str, name: str) -> Signal:
     markup.expect_count(field("LeadSampleCountTotal"), len(samples), f"samples of lead {lead}", name)
     gain = markup.positive(field("LeadAmplitudeUnitsPerBit"), f"amplitude per bit of lead {lead}", name)
     unit = field("LeadAmplitudeUnits")
-    return np.float32(gain * markup.millivolts(_UNITS.get(unit.upper(), unit), lead, name)) * samples
+    return np.float32(gain * channels.millivolts(_UNITS.get(unit.upper(), unit), lead, name)) * samples
 
 
 def _check(packed: bytes, checksum: str, lead: str, name: str) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.errors import FileError, FormatError, SignalError
-from ecglens.io import markup, source
+from ecglens.io import channels, markup, source
 from ecglens.leads import LEADS
 from ecglens.record import Record
 
@@ -79,7 +79,7 @@ def _read(waveform: "Element", common: Settings, name: str) -> Record:
     rate = markup.positive(given("samplespersecond", "samplingrate"), "sampling rate", name)
     resolution = markup.positive(given("resolution", "signalresolution"), "resolution", name)  # uV per count
     names = _names(settings, name)
-    chosen = markup.choose_leads(names, name)
+    chosen = channels.choose_leads(names, name)
     counts = _counts(waveform, settings, names, _length(settings, rate, len(names), name), name)
     return Record.from_leads({lead: np.float32(resolution / 1000) * counts[i] for lead, i in chosen.items()}, rate)
 
@@ -106,8 +106,7 @@ def _names(settings: Settings, name: str) -> list[str]:
 def _length(settings: Settings, rate: float, leads: int, name: str) -> int:
     """Return how many samples each lead has."""
     samples = markup.positive(_first(settings, "durationperchannel"), "duration", name) / 1000 * rate
-    if samples * leads > markup.MAX_SAMPLES:
-        raise SignalError(f"{name} gives {samples:g} samples a lead, too many to read at once: export a shorter piece")
+    source.check_samples(samples * leads, name, markup.MAX_SAMPLES)
     if samples < 3 or abs(samples - round(samples)) > 1e-6:
         raise SignalError(f"{name} gives {samples:g} samples a lead: export the ECG again")
     return round(samples)

@@ -26,7 +26,6 @@ Samples = npt.NDArray[np.int64]
 Code = tuple[str, int, int]  # its bits as "0" and "1", its value, and how many bits of a value follow instead
 Codes = Mapping[str, tuple[int, int, int]]  # by any run of bits as long as the longest code: the code it begins with
 
-_LEAD_NAMES: Final = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
 _POINTERS, _CODES, _LEADS, _BEATS, _BEAT, _RHYTHM, _LONG_RHYTHM = 0, 2, 3, 4, 5, 6, 12
 _HEAD: Final = 16  # bytes of a section before its content
 _REFERENCE_BEATS, _SIMULTANEOUS = 1, 4  # flags of the lead section; the bits above count the simultaneous leads
@@ -46,7 +45,7 @@ class _Lead:
 
     @property
     def name(self) -> str:
-        return _LEAD_NAMES.get(self.code, f"SCP lead {self.code}")
+        return channels.CODED_LEADS.get(self.code, f"SCP lead {self.code}")
 
     @property
     def length(self) -> int:
@@ -305,8 +304,7 @@ def _millivolts(leads: list[tuple[str, int, Samples]], step: int, name: str) -> 
     """Put leads (name, number of the first sample, samples) on one axis of time, NaN where one has no samples."""
     first = min(start for _, start, _ in leads)
     total = max(start + len(samples) for _, start, samples in leads) - first
-    if total * len(LEADS) > source.MAX_SAMPLES:
-        raise SignalError(f"{name} has leads {total} samples apart: export an ECG of simultaneous leads")
+    source.check_samples(total * len(LEADS), name)
     rows = {lead: np.full(total, np.nan, np.float32) for lead, _, _ in leads}
     for lead, start, samples in leads:
         rows[lead][start - first :][: len(samples)] = samples * (step * 1e-6)

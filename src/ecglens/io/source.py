@@ -17,6 +17,7 @@ HEAD: Final = 4096  # bytes that tell one format from another
 MAX_BYTES: Final = 256 << 20
 MAX_PAGES: Final = 500  # of a document, or frames
 MAX_SAMPLES: Final = 30_000_000  # over all channels; 12 leads at 500 Hz for 83 minutes, which decodes within 1 GiB
+NUMBER: Final = r"[-+]?(?:[0-9]{1,20}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,3})?"  # as a file's text has it
 UPLOAD: Final = "the input"  # what errors call bytes that came without a file name
 
 
@@ -76,6 +77,11 @@ def content(path: Path, limit: int = MAX_BYTES) -> bytes:
     return found
 
 
+def piece(path: Path, start: int, size: int) -> bytes:
+    """At most ``size`` bytes of a file from ``start`` on, none beyond its end. Raises FileError as ``head`` does."""
+    return _read(path, size, start)
+
+
 def load(given: Path | bytes) -> bytes:
     """All bytes of a file, or the content itself where that was given. Raises FileError as ``content`` does."""
     if isinstance(given, Path):
@@ -110,7 +116,7 @@ def reading(name: str, what: str = "is damaged or cut off: copy it again") -> It
         raise FileError(f"{name} {what}") from error
 
 
-def _read(path: Path, size: int) -> bytes:
+def _read(path: Path, size: int, start: int = 0) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -118,6 +124,7 @@ def _read(path: Path, size: int) -> bytes:
         if not stat.S_ISREG(mode):  # a pipe or a device might never end
             raise FileError(f"{path.name} is no ordinary file: copy its content into one")
         with path.open("rb") as file:
+            file.seek(start)
             found = file.read(size)
     except FileNotFoundError as error:
         raise FileError(f"{path.name} does not exist: check the name and the folder") from error
@@ -127,7 +134,7 @@ def _read(path: Path, size: int) -> bytes:
         raise FileError(f"{path.name} cannot be read ({error.strerror}): check the disk or copy it again") from error
     except ValueError as error:  # a zero byte in the name
         raise FileError("this file name is impossible: check the name") from error
-    if not found:
+    if not found and not start:
         raise FileError(f"{path.name} is empty: copy it again")
     return found
 

@@ -30,7 +30,8 @@ _SEPARATORS: Final = (b";", b"\t", b",", None)  # None for any blanks
 _LONGEST_NAME: Final = 80
 _LONGEST_LINE: Final = 1 << 17  # bytes
 _LINES: Final = 50_000  # parsed at once
-_MOST_LINES: Final = 2_500_000  # 83 minutes at 500 Hz, which is read within 1 GiB
+_MOST_LINES: Final = 600_000  # 20 minutes at 500 Hz, which take some seconds
+_MOST_CELLS: Final = 10_000_000  # in so many lines, 16 columns
 _SECONDS: Final = {"": 1.0, "s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "μs": 1e-6}
 _TIMES: Final = frozenset({"time", "t", *_SECONDS} - {""})
 _JITTER: Final = 0.3  # of a step, that a time may lie beside its place; 360 Hz rounded to 1 ms has 0.18
@@ -114,11 +115,7 @@ def _is_row(line: bytes) -> bool:
 
 
 def _parse_header(line: bytes, number: int) -> _Header | None:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError:
-        text = line.decode("latin-1")
-    text = " ".join(text.splitlines()).strip()  # the csv module stumbles over a lone carriage return
+    text = " ".join(source.decode(line).splitlines()).strip()  # the csv module stumbles over a lone carriage return
     found = [_Header(_columns(text, separator), separator, number) for separator in _SEPARATORS]
     best = max(found, key=_count_leads)
     return best if _count_leads(best) > 1 else None
@@ -150,9 +147,8 @@ def _read(stream: BytesIO, header: _Header, name: str, said: source.Given) -> Re
     times = [i for i, column in enumerate(header.columns) if column.name.lower() in _TIMES]
     if len(times) > 1:
         raise SignalError(f"{name} has {len(times)} columns of times: keep one of them")
-    others = [i for i in range(len(header.columns)) if i not in times]
-    chosen = channels.choose_leads([header.columns[i].name for i in others], name)
-    places = {lead: others[i] for lead, i in chosen.items()}
+    names = [column.name for column in header.columns]
+    places = channels.choose_leads(names, name, skip=[names[i] for i in times])
     scales = [_scale(header.columns[i], lead, name, said) for lead, i in places.items()]
     signal, time = _parse(stream, header, [*places.values(), *times], len(places), name)
     found = _rate(time[0] * _step(header.columns[times[0]], name), name) if times else None
@@ -192,10 +188,10 @@ def _parse(
     """Read all samples: those of the first ``leads`` of ``places`` as float32, the times as float64, a row each."""
     signal: list[Signal] = []
     time: list[npt.NDArray[np.float64]] = []
-    number = header.lines
-    while lines := list(islice(stream, _LINES)):
-        if number > _MOST_LINES:
-            raise SignalError(f"{name} is too long to read at once: cut out the hour that matters")
+    number, width = header.lines, len(header.columns)
+    while lines := list(islice(stream, max(1, min(_LINES, _MOST_CELLS // width)))):
+        source.check_samples(number + len(lines), name, _MOST_LINES)
+        source.check_samples((number + len(lines)) * width, name, _MOST_CELLS)
         values = _parse_lines(lines, header, places, name, number)
         number += len(lines)
         with np.errstate(over="ignore"):  # infinity, which Record refuses

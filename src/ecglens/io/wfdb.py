@@ -7,8 +7,7 @@ mean (250 Hz, 200 units per mV), this reader refuses instead.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +16,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.errors import FileError, FormatError, SignalError, UnreadableError, UsageError
+from ecglens.errors import FileError, FormatError, SignalError, UsageError
 from ecglens.io import channels, source
 from ecglens.leads import LEADS
 from ecglens.record import Record, Signal
@@ -29,14 +28,13 @@ MAX_HEADER: Final = 1 << 20  # bytes; a header of 10,000 segments has a quarter 
 _LARGEST_16: Final = 32767
 
 _INTEGER = r"[-+]?\d{1,15}"
-_NUMBER = r"[-+]?(?:\d{1,15}\.?\d{0,30}|\.\d{1,30})(?:[eE][-+]?\d{1,3})?"
 _RECORD = re.compile(
     rf"(?P<name>[^\s/]+)(?:/(?P<segments>\d{{1,9}}))?\s+(?P<channels>\d{{1,9}})"
-    rf"(?:\s+(?P<fs>{_NUMBER})(?:/{_NUMBER}(?:\({_NUMBER}\))?)?(?:\s+(?P<length>\d{{1,15}})(?:\s.*)?)?)?\s*"
+    rf"(?:\s+(?P<fs>{source.NUMBER})(?:/{source.NUMBER}(?:\({source.NUMBER}\))?)?(?:\s+(?P<length>\d{{1,15}})(?:\s.*)?)?)?\s*"
 )
 _CHANNEL = re.compile(
     r"(?P<file>\S+)\s+(?P<format>\d{1,4})(?:x(?P<per_frame>[1-9]\d{0,5}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,12}))?"
-    rf"(?:\s+(?P<gain>{_NUMBER})(?:\((?P<baseline>{_INTEGER})\))?(?:/(?P<unit>\S+))?"
+    rf"(?:\s+(?P<gain>{source.NUMBER})(?:\((?P<baseline>{_INTEGER})\))?(?:/(?P<unit>\S+))?"
     rf"(?:\s+{_INTEGER}(?:\s+(?P<zero>{_INTEGER})(?:\s+(?P<first>{_INTEGER})(?:\s+(?P<checksum>{_INTEGER})"
     rf"(?:\s+{_INTEGER}(?:\s+(?P<name>.*\S))?)?)?)?)?)?)?\s*"
 )
@@ -75,14 +73,18 @@ class Header:
     segments: tuple[tuple[str, int], ...]
     comments: tuple[str, ...]
 
+    @property
+    def stored(self) -> int:
+        """Samples of all channels, as far as the header says."""
+        return (self.length or 0) * sum(channel.per_frame for channel in self.channels)
+
 
 def is_header(content: bytes) -> bool:
     """Whether ``content`` begins like a WFDB header: a record line with a rate, then a signal or segment line.
 
     Stricter than ``parse_header``, so that a table of numbers is not taken for one.
     """
-    lines = [line.strip() for line in _text(content[: source.HEAD]).splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [line for line in _lines(content[: source.HEAD]) if not line.startswith("#")]
     record = _RECORD.fullmatch(lines[0]) if len(lines) > 1 else None
     if record is None or record["fs"] is None:
         return False
@@ -105,11 +107,20 @@ def header_of(path: Path) -> Path | None:
         named, sibling = path.with_name(path.name + ".hea"), path.with_suffix(".hea")
         if not path.exists():
             return named if named.is_file() else None
-        if sibling.is_file() and path.name in _text(source.content(sibling, MAX_HEADER)).split():
+        if sibling.is_file() and path.name in _named_files(sibling):
             return sibling
         return path if is_header(source.head(path)) else None
     except (OSError, FileError):
         return None
+
+
+def _named_files(header: Path) -> list[str]:
+    """The first words of a header's lines below the record line, whether the rest of them can be parsed or not."""
+    return [line.split()[0] for line in _lines(source.content(header, MAX_HEADER)) if not line.startswith("#")][1:]
+
+
+def _lines(content: bytes) -> list[str]:
+    return [line.strip() for line in source.decode(content).splitlines() if line.strip()]
 
 
 def read(path: Path) -> Record:
@@ -162,7 +173,7 @@ def load_header(path: Path) -> Header:
 
 def parse_header(content: bytes, file: str) -> Header:
     """Parse the bytes of a header; ``file`` names it in errors. Raises FormatError."""
-    lines = [line.strip() for line in _text(content).splitlines() if line.strip()]
+    lines = _lines(content)
     remarks = tuple(line[1:].strip() for line in lines if line.startswith("#"))
     body = [line for line in lines if not line.startswith("#")]
     record = _RECORD.fullmatch(body[0]) if body else None
@@ -181,13 +192,6 @@ def parse_header(content: bytes, file: str) -> Header:
         tuple(_parse_segment(line, file) for line in body) if parts else (),
         remarks,
     )
-
-
-def _text(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _parse_channel(line: str, file: str) -> Channel:
@@ -227,19 +231,21 @@ def _plain_name(name: str, file: str) -> str:
 def _read_segments(header: Header, folder: Path) -> tuple[dict[str, Signal], float]:
     """Join the segments of a record by lead name; what a segment lacks is NaN (fixed and variable layout alike)."""
     total = sum(length for _, length in header.segments)
-    if total == 0 or total * len(LEADS) > source.MAX_SAMPLES:
-        raise SignalError(f"{header.file} has {total} samples: give a record of seconds to two hours")
+    source.check_samples(total * len(LEADS), header.file)
     fs = _rate(header)
     names = [name for name, _ in header.segments if name != "~"]
     if len(set(names)) < len(names):  # no recorder writes this, and it would make little files much work
         raise FormatError(f"{header.file} names a segment twice: name each once")
     joined: dict[str, Signal] = {}
-    at = 0
+    at = stored = 0
     for name, length in header.segments:
         if name != "~" and length:
-            segment = load_header(folder / f"{name}.hea")
+            segment = load_header(_beside(folder, f"{name}.hea"))
             if segment.segments:
                 raise FormatError(f"{header.file} nests records ({name}): a segment must be an ordinary record")
+            segment = replace(segment, length=segment.length or length)
+            stored += segment.stored
+            source.check_samples(stored, header.file)  # of channels that are no leads too, over all segments
             leads, own_fs = _read_leads(segment, folder)
             for lead, samples in leads.items():
                 if own_fs != fs or len(samples) != length:
@@ -254,6 +260,7 @@ def _read_segments(header: Header, folder: Path) -> tuple[dict[str, Signal], flo
 def _read_leads(header: Header, folder: Path) -> tuple[dict[str, Signal], float]:
     """Read the standard leads of an ordinary record: millivolts by lead name, and their rate in Hz."""
     fs = _rate(header)
+    source.check_samples(header.stored, header.file)
     chosen = channels.choose_leads([channel.name for channel in header.channels], header.file)
     wanted = {lead: header.channels[i] for lead, i in chosen.items()}
     per_frame = {channel.per_frame for channel in wanted.values()}
@@ -264,7 +271,7 @@ def _read_leads(header: Header, folder: Path) -> tuple[dict[str, Signal], float]
         stored = list(group)
         kept = {lead: channel for lead, channel in wanted.items() if any(channel is c for c in stored)}
         if kept:
-            columns = _read_file(folder / name, stored, header)
+            columns = _read_file(_beside(folder, name), stored, header)
             leads |= {lead: _millivolts(columns[stored.index(c)], c, lead, header) for lead, c in kept.items()}
     return leads, fs * per_frame.pop()
 
@@ -288,9 +295,10 @@ def _read_file(path: Path, stored: Sequence[Channel], header: Header) -> list[Sa
         raise FormatError(f"{path.name} is stored in WFDB format {kind}, which is not read: convert it to format 16")
     coding = _FORMATS[kind]
     frame = sum(channel.per_frame for channel in stored)
-    raw = np.frombuffer(_content(path), np.uint8)[stored[0].offset :]
+    size = source.MAX_BYTES if header.length is None else coding.size(frame * header.length)
+    raw = np.frombuffer(source.piece(path, stored[0].offset, size), np.uint8)
     frames = coding.capacity(len(raw)) // frame if header.length is None else header.length
-    _check_length(frame * frames, path)
+    source.check_samples(frame * frames, path.name)
     if not frames or len(raw) < coding.size(frame * frames):
         wanted = f"{coding.size(frame * frames)} bytes of samples, not {len(raw)}" if frames else "samples"
         raise FileError(f"{path.name} is cut off ({header.file} promises {wanted}): copy it again")
@@ -303,38 +311,33 @@ def _read_flac(path: Path, stored: Sequence[Channel], header: Header) -> list[Sa
     """As ``_read_file``. The offset counts samples here, and a channel's samples of a frame follow each other."""
     import soundfile
 
-    content, first = _content(path), stored[0]
-    try:
-        with soundfile.SoundFile(BytesIO(content)) as sound:
-            depth = _DEPTHS.get(sound.subtype, 32)
-            fits = sound.format == "FLAC" and sound.channels == len(stored) and depth <= _COMPRESSED[first.format]
-            if not fits or any(channel.per_frame != first.per_frame for channel in stored):
-                raise FormatError(f"{path.name} is not the FLAC file that {header.file} describes: copy both again")
-            frames = (sound.frames - first.offset) // first.per_frame if header.length is None else header.length
-            count = frames * first.per_frame
-            _check_length(count * len(stored), path)
-            sound.seek(first.offset)
-            values = np.empty((max(count, 0), len(stored)), np.int32)
-            read = sum(len(sound.read(out=values[at : at + _BLOCK])) for at in range(0, count, _BLOCK))
-    except UnreadableError:
-        raise
-    except Exception as error:  # a damaged stream brings any error out of the library
-        raise FileError(f"{path.name} is damaged or cut off: copy it again") from error
+    first = stored[0]
+    source.head(path)  # complains of what is no file
+    with source.reading(path.name), path.open("rb") as file, soundfile.SoundFile(file) as sound:
+        depth = _DEPTHS.get(sound.subtype, 32)
+        fits = sound.format == "FLAC" and sound.channels == len(stored) and depth <= _COMPRESSED[first.format]
+        if not fits or any(channel.per_frame != first.per_frame for channel in stored):
+            raise FormatError(f"{path.name} is not the FLAC file that {header.file} describes: copy both again")
+        frames = (sound.frames - first.offset) // first.per_frame if header.length is None else header.length
+        count = frames * first.per_frame
+        source.check_samples(count * len(stored), path.name)
+        sound.seek(first.offset)
+        values = np.empty((max(count, 0), len(stored)), np.int32)
+        read = sum(len(sound.read(out=values[at : at + _BLOCK])) for at in range(0, count, _BLOCK))
     if read < max(count, 1):
         raise FileError(f"{path.name} is cut off ({header.file} promises {count} samples of each lead): copy it again")
     values >>= 32 - depth  # the library fills 32 bits from the top
     return list(values.T)
 
 
-def _content(path: Path) -> bytes:
+def _beside(folder: Path, name: str) -> Path:
+    """The file of that name which a header names. Raises FileError where it is missing, or really lies elsewhere."""
+    path = folder / name
     if not path.is_file():
-        raise FileError(f"{path.name} is missing: put the signal file beside its header")
-    return source.content(path)
-
-
-def _check_length(samples: int, path: Path) -> None:
-    if samples > source.MAX_SAMPLES:
-        raise SignalError(f"{path.name} is too long to read at once: cut out the two hours that matter")
+        raise FileError(f"{name} is missing: put it beside the header that names it")
+    if path.resolve().parent != folder.resolve():  # a link, which might lead anywhere if it comes from a stranger
+        raise FileError(f"{name} is a link out of its folder: put the file itself there")
+    return path
 
 
 def _millivolts(samples: Samples, channel: Channel, lead: str, header: Header) -> Signal:
