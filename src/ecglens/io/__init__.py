@@ -160,5 +160,5 @@ def _refusal(head: bytes, name: str) -> FormatError:
             if mark.lower() in head.lower():
                 return FormatError(f"{name} is {what}, which is not read: {_CONVERT}")
     if head.isascii() and not head.translate(None, bytes([*b"\t\n\f\r", *range(32, 127)])):
-        return FormatError(f"{name} is a text file, which is not read: {_CONVERT}")
+        return FormatError(f"{name} is a text file that names no leads: name the lead of each column in its first line")
     return FormatError(f"{name} is of no format that ecglens reads: give {_READ}")
