@@ -67,6 +67,19 @@ def damaged(draw: st.DrawFn, *sound: bytes) -> bytes:
     return bytes(content[: draw(st.just(len(content)) | st.integers(0, len(content)))])
 
 
+@st.composite
+def mangled(draw: st.DrawFn, sound: bytes) -> bytes:
+    """A ``sound`` document with one to three stretches of it replaced by a few bytes, and perhaps cut off."""
+    content = bytearray(sound)
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(content)))
+        stop = draw(st.integers(start, min(len(content), start + 40)))
+        content[start:stop] = draw(st.binary(max_size=3))
+    if draw(st.booleans()):
+        del content[draw(st.integers(0, len(content))) :]
+    return bytes(content)
+
+
 def peak(*paths: Path, fs: float | None = None, unit: str | None = None) -> list[Cost]:
     """Open each file by its content in one new process, read its first ECG, and return what each took (Linux)."""
     command = [sys.executable, "-c", _PROBE, str(fs or ""), unit or "", *map(str, paths)]
