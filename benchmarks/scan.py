@@ -27,6 +27,7 @@ import numpy as np
 from ecglens.io import read
 from ecglens.paper import layouts, random_notes, random_style, render, wear
 from ecglens.paper.damage import WAYS
+from ecglens.paper.edges import shrink
 from ecglens.paper.page import NODE_MM, Page, Pixels
 from ecglens.paper.scan import Scan, straighten
 from ecglens.paper.upright import as_paper, describe_page, describe_rows, find_ink
@@ -157,7 +158,7 @@ def fit(samples: Iterator[Case]) -> None:
     rows, pages = [], []
     for one in samples:
         upright = straighten(turned(one.page, one.turn // 90)).page
-        work = shrunk(upright.pixels, 720)
+        work = shrink(upright.pixels, 720)
         ink = find_ink(as_paper(work))
         rows.append(describe_rows(ink))
         scale = upright.px_per_mm and upright.px_per_mm * max(work.shape) / max(upright.pixels.shape)
@@ -170,11 +171,6 @@ def fit(samples: Iterator[Case]) -> None:
         print(f"# {name}: right {np.mean(np.concatenate(odds) > 0):.2%} of {len(values)}")
         weights[name] = [float(f"{weight:.4g}") for weight in regress(values / spread, ridge) / spread]
     print(json.dumps(weights))
-
-
-def shrunk(pixels: Pixels, longest: int) -> Pixels:
-    scale = min(1.0, longest / max(pixels.shape))
-    return np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def regress(rows: np.ndarray, ridge: float) -> np.ndarray:

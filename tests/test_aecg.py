@@ -1,5 +1,6 @@
 """HL7 aECG: what a file says is read back in millivolts; variants, damage and impossible figures are refused."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +11,55 @@ from hypothesis import strategies as st
 from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import aecg
 from ecglens.leads import LEADS
+from ecglens.record import Record
 from hostile import mangled, read_or_refuse
 
 DIGITS = np.random.default_rng(0).integers(-400, 400, (12, 20))
 TIME = '<head value="20021122091000"/><increment value="0.002" unit="s"/>'
 
 
-def sequence(code, kind, value):
+def sequence(code: str, kind: str, value: str) -> str:
     return f"""<component><sequence classCode="OBS"><code code="{code}" codeSystem="2.16.840.1.113883.6.24"/>
       <value xsi:type="{kind}">{value}</value></sequence></component>"""
 
 
-def lead(name, digits, origin='value="0" unit="uV"', scale='value="2.5" unit="uV"', kind="SLIST_PQ"):
+def lead(
+    name: str,
+    digits: np.ndarray,
+    origin: str = 'value="0" unit="uV"',
+    scale: str = 'value="2.5" unit="uV"',
+    kind: str = "SLIST_PQ",
+) -> str:
     listed = f"<origin {origin}/><scale {scale}/><digits>{' '.join(map(str, digits))}\n</digits>"
     return sequence(f"MDC_ECG_LEAD_{name.upper()}", kind, listed)
 
 
-def series(code="RHYTHM", digits=DIGITS, names=LEADS, time=TIME, time_kind="GLIST_TS", more="", **changes):
+def series(
+    code: str = "RHYTHM",
+    digits: np.ndarray = DIGITS,
+    names: Sequence[str] = LEADS,
+    time: str = TIME,
+    time_kind: str = "GLIST_TS",
+    more: str = "",
+    **changes: str,
+) -> str:
     leads = "".join(lead(name, row, **changes) for name, row in zip(names, digits, strict=True))
     return f"""<component><series><code code="{code}"/><component><sequenceSet>
       {sequence("TIME_ABSOLUTE", time_kind, time)}{leads}</sequenceSet></component>{more}</series></component>"""
 
 
-def derived(digits):
+def derived(digits: np.ndarray) -> str:
     inner = series("REPRESENTATIVE_BEAT", digits).replace("series>", "derivedSeries>")
     return f"<derivation>{inner.removeprefix('<component>').removesuffix('</component>')}</derivation>"
 
 
-def export(*parts):
+def export(*parts: str) -> bytes:
     return f"""<?xml version="1.0" encoding="UTF-8"?><!-- an example -->
       <AnnotatedECG xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
       <id root="1"/>{"".join(parts or (series(),))}</AnnotatedECG>""".encode()
 
 
-def read(content):
+def read(content: bytes) -> list[Record]:
     opened = aecg.open_file(content, "a.xml")
     return [opened.read(number) for number in range(1, opened.count + 1)]
 

@@ -112,12 +112,12 @@ class Told:
 @pytest.mark.parametrize(
     ("content", "said", "error", "fragment"),
     [
-        (npy(SIGNAL), Given(None, "mV"), SignalError, "does not say its sampling rate: say it with --fs"),
-        (npy(SIGNAL), Given(250, None), SignalError, "does not say its unit: say it with --unit"),
+        (npy(SIGNAL), Given(None, "mV"), SignalError, r"does not say its sampling rate: give it \(fs"),
+        (npy(SIGNAL), Given(250, None), SignalError, r"does not say its unit: give it \(unit"),
         (npz(signal=SIGNAL, unit="mmHg"), Given(250), SignalError, "'mmHg': it must be in V, mV, uV or nV"),
         (npy(SIGNAL), Given(2, "mV"), SignalError, "a sampling rate of 2 Hz cannot be"),
-        (npz(signal=SIGNAL, fs=500), SAID, SignalError, "has 500 Hz, but --fs says 250"),
-        (npz(signal=SIGNAL, unit="uV"), SAID, SignalError, "is in 'uV', but --unit says 'mV'"),
+        (npz(signal=SIGNAL, fs=500), SAID, SignalError, r"has 500 Hz, but 250 is given \(fs\)"),
+        (npz(signal=SIGNAL, unit="uV"), SAID, SignalError, "is in 'uV', but 'mV' is given"),
         (npz(signal=SIGNAL, fs=[500, 500]), SAID, SignalError, "'fs' that is not one number"),
         (npz(signal=SIGNAL, fs="500"), SAID, SignalError, "'fs' that is not one number"),
         (npz(signal=SIGNAL, fs=np.nan), Given(None, "mV"), SignalError, "a sampling rate of nan Hz"),

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, how it ends."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from ecglens.datasets import open_dataset
 from ecglens.labels import KEYS
 from ecglens.paper import layouts, styles
 from ecglens.paper.damage import EFFECTS, WAYS
+from ecglens.paper.layout import Layout
+from ecglens.paper.style import Style
 
 
 def run(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
@@ -60,6 +63,7 @@ def test_a_table_shows_every_label_and_the_annotated_picture(folder: Path, tmp_p
     assert done.returncode == 0
     assert all(key in done.stdout for key in KEYS)
     assert "page.png" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(f"open {tmp_path / 'page.png'}")
     annotated, page = (ecglens.read(path / "page.png").pixels for path in (tmp_path, folder))
     assert annotated.shape[1] == page.shape[1]
     assert annotated.shape[0] > page.shape[0]
@@ -80,6 +84,13 @@ def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"page.png", "page_2.png"}
 
 
+def test_a_folder_without_ecgs_is_answered_for_too(folder: Path, tmp_path: Path) -> None:
+    done = run("diagnose", tmp_path, folder / "page.png", "--fs", 500, "--format", "json")
+    assert done.returncode == 3
+    assert [json.loads(line)["readable"] for line in done.stdout.splitlines()] == [False, True]
+    assert done.stderr == f"{folder / 'page.png'}: a picture, for which --fs and --unit say nothing\n"
+
+
 def test_standard_input_is_a_file(folder: Path) -> None:
     done = run("diagnose", "-", "--format", "json", stdin=(folder / "page.png").read_bytes())
     assert done.returncode == 0
@@ -92,7 +103,7 @@ def test_several_ecgs_of_plain_numbers_are_answered_one_by_one(tmp_path: Path) -
     np.save(tmp_path / "two.npy", 1000 * np.stack(signals))
     refused = run("diagnose", tmp_path / "two.npy")
     assert refused.returncode == 3
-    assert "say it with --fs" in refused.stderr
+    assert "give it (fs, in Hz)" in refused.stderr
     done = run("diagnose", tmp_path, "--fs", 250, "--unit", "uV", "--format", "json")
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["page"] for answer in answers] == [1, 2]
@@ -200,9 +211,14 @@ def test_layouts_and_styles_are_listed() -> None:
         "styles:",
         "ways of wear:",
         "effects of wear:",
+        "a layout's TOML file, whose keys have these defaults:",
+        "a style's TOML file, whose keys have these defaults:",
     ]
     names = [line.split()[0] for line in lines if line.startswith("  ")]
-    assert names == [*layouts(), *styles(), *WAYS, *EFFECTS]
+    entries = [*layouts(), *styles(), *WAYS, *EFFECTS]
+    assert names[: len(entries)] == entries
+    keys = {field.name for kind in (Layout, Style) for field in dataclasses.fields(kind)}
+    assert {name.split(".")[0] for name in names[len(entries) :]} == keys
 
 
 @pytest.mark.parametrize(
@@ -256,6 +272,7 @@ def test_a_wrong_option_is_refused_in_one_sentence(
         (["simulate", "--label", "none", "--label", "AF", "-o", "x"], "no other label"),
         (["simulate", "--seed", "-1", "-o", "x"], "seed"),
         (["train", "signal", "--data", "nowhere", "--out", "x"], "nowhere"),
+        (["evaluate", "signal", "--data", "nowhere", "--fold", "9", "--calibrate"], "--model"),
         (["export", "nowhere", "-o", "x.onnx", "--name", "x"], "no trained model"),
     ],
 )
@@ -270,10 +287,13 @@ def test_wrong_usage_says_what_is_wrong(
 
 
 def test_a_dataset_is_scored(simulated_ptbxl: Path, tmp_path: Path) -> None:
-    done = run(
-        "evaluate", "signal", "--data", simulated_ptbxl, "--fold", 9, "--fold", 10, "-o", tmp_path / "scores.csv"
-    )
+    scored = ["evaluate", "signal", "--data", simulated_ptbxl, "--fold", 9, "--fold", 10, "--cross-fit"]
+    files = ["-o", tmp_path / "answers.csv", "--scores", tmp_path / "scores.csv", "--figures", tmp_path / "figures"]
+    done = run(*scored, *files)
     assert done.returncode == 0, done.stderr
     assert "6 exams scored, 0 could not be read" in done.stdout
-    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 7
-    assert run("evaluate", "image", "--data", simulated_ptbxl, "--fold", 9, "--limit", 1).returncode == 0
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 7
+    assert len((tmp_path / "scores.csv").read_text().splitlines()) == 9
+    assert len(list((tmp_path / "figures").iterdir())) == 3
+    drawn = ["--limit", 1, "--layout", "3x4+2", "--style", "blue", "--px-per-mm", 8]
+    assert run("evaluate", "image", "--data", simulated_ptbxl, "--fold", 9, *drawn).returncode == 0

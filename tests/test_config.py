@@ -1,13 +1,17 @@
+import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglens.config import build, load
+from ecglens.config import build, describe, load
 from ecglens.errors import ConfigError
+from ecglens.leads import LEADS
+from ecglens.paper.layout import Layout
+from ecglens.paper.style import Style
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,15 @@ def test_what_is_written_reads_back_equal(rows: list[Row], name: str, size: tupl
         ({}, "^here: key 'rows' is required"),
         ({"rows": [{}]}, "^here: rows: key 'lead' is required"),
         ({"rows": [{"lead": "I", "second": 1}]}, "^here: rows: unknown key 'second'"),
-        ({"rows": [{"lead": "I", "seconds": "1"}]}, "^here: rows: seconds: '1' is not of type float"),
-        ({"rows": ["I"]}, "^here: rows: 'I' is not of type Row"),
+        (
+            {"rows": [{"lead": "I", "seconds": "1"}]},
+            "^here: rows: seconds: '1' is not of type float; give 2.5 or alike",
+        ),
+        ({"rows": ["I"]}, r"^here: rows: 'I' is not of type Row; give {lead = \"text\", seconds = 2.5} or"),
         ({"rows": {"lead": "I"}}, "^here: rows: "),
         ({"rows": "I"}, "^here: rows: 'I' is not"),
-        ({"rows": [], "name": 1}, "^here: name: 1 is not of type str"),
-        ({"rows": [], "size": [1]}, "^here: size: expected 2 values, got 1"),
+        ({"rows": [], "name": 1}, '^here: name: 1 is not of type str; give "text" or alike'),
+        ({"rows": [], "size": [1]}, r"^here: size: expected 2 values, got 1; give \[3, 3\] or alike"),
         ({"rows": [], "size": [1, 2, 3]}, "^here: size: expected 2 values, got 3"),
         ({"rows": [], "size": [1, 2.0]}, "^here: size: 2.0 is not of type int"),
         ({"rows": [], "speed": 26}, "^here: speed: 26 is none of 25, 50"),
@@ -110,6 +117,33 @@ def test_what_is_written_reads_back_equal(rows: list[Row], name: str, size: tupl
 def test_what_does_not_fit_is_refused_with_its_place(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(Sheet, values, "here")
+
+
+@dataclass(frozen=True)
+class Frame:
+    title: str
+    width: Annotated[float, "mm"] = 1.5
+    shape: Literal["round", "square"] = "round"
+    inner: Row = Row("I")
+
+
+def test_keys_are_described_with_their_defaults_units_and_choices() -> None:
+    lines = [line.split("  # ") for line in describe(Frame)]
+    assert [line[0].strip() for line in lines] == [
+        'title = "text"',
+        "width = 1.5",
+        'shape = "round"',
+        'inner.lead = "text"',
+        "inner.seconds = 2.5",
+    ]
+    assert [line[1:] for line in lines] == [["required"], ["mm"], ["or 'square'"], ["required"], []]
+
+
+@pytest.mark.parametrize("kind", [Layout, Style])
+def test_a_described_file_is_one_that_loads_but_for_what_is_required(kind: type[Any]) -> None:
+    values = tomllib.loads("\n".join(line for line in describe(kind) if "  # required" not in line))
+    required = {"name": "a", "rows": [list(LEADS)]} if kind is Layout else {}
+    assert build(kind, values | required, "here") == build(kind, required, "here")
 
 
 @dataclass(frozen=True)

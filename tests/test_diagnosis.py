@@ -66,7 +66,7 @@ def test_the_same_signal_gives_the_same_answer_however_it_comes(record: Record, 
 def test_the_answer_as_json_has_the_agreed_keys(record: Record) -> None:
     answer = json.loads(json.dumps(diagnose(record).to_dict()))
     assert list(answer) == [
-        "schema", "source", "page", "kind", "readable", "reason", "labels", "quality", "measurements", "model",
+        "schema", "source", "page", "id", "kind", "readable", "reason", "labels", "quality", "measurements", "model",
     ]  # fmt: skip
     assert answer["schema"] == "ecglens/1"
     assert list(answer["labels"]) == ["AF", "RBBB", "LBBB", "1dAVb", "ST", "SB", "male"]

@@ -59,7 +59,7 @@ def test_the_extent_of_print_leaves_specks_out() -> None:
 
 def test_halves_and_smaller_copies_keep_the_mean() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (301, 403, 3)).astype(np.uint8)
-    assert halve(pixels).shape == (150, 201, 3)
+    assert halve(pixels, 150).shape == (150, 201, 3)
     assert max(shrink(pixels, 100).shape) == 100
     assert shrink(pixels, 500) is pixels
-    assert abs(float(halve(pixels).mean()) - pixels.mean()) < 1
+    assert abs(float(halve(pixels, 150).mean()) - pixels.mean()) < 1

@@ -25,12 +25,15 @@ def test_lines_give_the_scale(px_per_mm: float) -> None:
     assert grid.misfit < 0.02
 
 
-def test_the_map_undoes_perspective() -> None:
+@pytest.mark.parametrize("noise", [0, 25])  # in which no square shows much, but many the same
+def test_the_map_undoes_perspective(noise: float) -> None:
     flat = paper(3.0, (900, 700))
     outline = np.array([(0, 0), (899, 0), (899, 699), (0, 699)], np.float32)
     seen = np.array([(40, 20), (680, 5), (715, 470), (5, 440)], np.float32)
     view = cv2.getPerspectiveTransform(outline, seen)
-    grid = find_grid(np.asarray(cv2.warpPerspective(flat, view, (720, 480), borderValue=245), np.uint8))
+    picture = cv2.warpPerspective(flat, view, (720, 480), borderValue=245).astype(float) - 60
+    picture += np.random.default_rng(0).normal(0, noise, picture.shape)
+    grid = find_grid(np.clip(picture, 0, 255).astype(np.uint8))
     assert grid is not None
     places = np.array([(x, y) for x in (150, 450, 750) for y in (150, 350, 550)], np.float32)
     found = transform(transform(places, view), grid.matrix)

@@ -61,6 +61,31 @@ def test_an_exam_is_read_back_in_millivolts_without_its_padding(
         np.testing.assert_allclose(record.signal.T, values[1, 648:-648] * 0.5, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("how", [{}, {"compression": "gzip", "chunks": (2,)}])
+def test_an_exam_is_called_as_its_file_calls_it(how: dict[str, object], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", exams(3))
+    assert hdf5.open_file(path, "a.h5").read(1).id is None
+    with h5py.File(path, "a") as file:
+        file.create_dataset("exam_id", data=[1169160, 2873686, 168405], **how)
+    assert [hdf5.open_file(path, "a.h5").read(number).id for number in (1, 2, 3)] == ["1169160", "2873686", "168405"]
+
+
+@pytest.mark.parametrize("ids", [[1, 2], [1.0, 2.0, 3.0], [[1], [2], [3]]])
+def test_numbers_that_are_not_one_for_each_exam_are_no_names(ids: list[object], tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", exams(3))
+    with h5py.File(path, "a") as file:
+        file["exam_id"] = ids
+    assert hdf5.open_file(path, "a.h5").read(1).id is None
+
+
+def test_exam_ids_of_another_file_are_not_opened(tmp_path: Path) -> None:
+    write(tmp_path / "b.h5", np.array([7, 8]), "exam_id")
+    path = write(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file["exam_id"] = h5py.ExternalLink("b.h5", "exam_id")
+    assert hdf5.open_file(path, "a.h5").read(1).id is None
+
+
 def test_only_the_ends_are_padding(tmp_path: Path) -> None:
     values = exams(1)
     values[0, 2000:2100] = 0

@@ -88,7 +88,7 @@ def regular(rate: float, seconds: float = 9.0) -> tuple[float, ...]:
     return (60_000 / rate,) * max(1, int(seconds * rate / 60))
 
 
-def measured(**changed) -> Measurements:
+def measured(**changed: object) -> Measurements:
     """Three beats, the last of another shape; no P waves."""
     nan = float("nan")
     values = {
@@ -107,7 +107,7 @@ def measured(**changed) -> Measurements:
     return Measurements(**values | changed)
 
 
-def test_scalars_are_means_and_sds_by_hand():
+def test_scalars_are_means_and_sds_by_hand() -> None:
     values = scalars(measured())
     assert values.shape == (len(SCALARS),)
     assert values.dtype == np.float32
@@ -115,7 +115,7 @@ def test_scalars_are_means_and_sds_by_hand():
     np.testing.assert_allclose(values, [900, 100, nan, nan, 350 / 3, np.std([90, 100, 160]), 120, 20], rtol=1e-6)
 
 
-def test_summary_is_of_medians_by_hand():
+def test_summary_is_of_medians_by_hand() -> None:
     m = measured()
     assert m.qtc == pytest.approx(400 / 0.9 ** (1 / 3))
     assert m.summary() == {
@@ -125,7 +125,7 @@ def test_summary_is_of_medians_by_hand():
 
 
 @pytest.mark.parametrize("fs", [100.0, 257.0, 500.0, 1000.0])
-def test_every_sampling_rate_gives_the_same_intervals(fs):
+def test_every_sampling_rate_gives_the_same_intervals(fs: float) -> None:
     m = measure(draw(Heart(regular(70)), fs, noise=0.02)[0])
     assert m.heart_rate == pytest.approx(70, abs=0.3)
     for values, truth in ((m.pr, 160), (m.qrs, 95), (m.qt, 390)):
@@ -140,7 +140,9 @@ def test_every_sampling_rate_gives_the_same_intervals(fs):
     share=st.floats(0, 1),
     fs=st.sampled_from([100.0, 500.0]),
 )
-def test_rate_and_intervals_are_right_for_any_rate_and_conduction(rate, shape, share, fs):
+def test_rate_and_intervals_are_right_for_any_rate_and_conduction(
+    rate: float, shape: str, share: float, fs: float
+) -> None:
     rr = 60_000 / rate
     qt = 400 * np.sqrt(rr / 1000) + (30 if shape != "normal" else 0)
     heart = Heart(
@@ -156,12 +158,12 @@ def test_rate_and_intervals_are_right_for_any_rate_and_conduction(rate, shape, s
         assert np.nanmedian(m.pr) == pytest.approx(heart.pr, abs=20)
 
 
-def test_pr_of_400_ms_is_found():
+def test_pr_of_400_ms_is_found() -> None:
     m = measure(draw(Heart(regular(60), pr=400.0), noise=0.02)[0])
     assert np.nanmedian(m.pr) == pytest.approx(400, abs=15)
 
 
-def test_beat_times_keep_the_true_rr():
+def test_beat_times_keep_the_true_rr() -> None:
     rng = np.random.default_rng(3)
     rr = tuple(rng.uniform(600, 1100, 10))
     m = measure(draw(Heart(rr), 100.0, noise=0.02)[0])
@@ -169,7 +171,7 @@ def test_beat_times_keep_the_true_rr():
     np.testing.assert_allclose(m.rr[1:], rr, atol=4)
 
 
-def test_irregular_beats_without_p_waves_have_no_pr_and_say_why():
+def test_irregular_beats_without_p_waves_have_no_pr_and_say_why() -> None:
     rng = np.random.default_rng(4)
     record, _ = draw(Heart(tuple(rng.uniform(450, 1000, 14)), pr=None), noise=0.03)
     flutter = 0.08 * np.sin(2 * np.pi * 6.3 * np.arange(record.signal.shape[1]) / record.fs)
@@ -181,7 +183,7 @@ def test_irregular_beats_without_p_waves_have_no_pr_and_say_why():
     assert m.summary()["qrs_ms"] is not None
 
 
-def test_pr_varies_with_the_p_wave():
+def test_pr_varies_with_the_p_wave() -> None:
     record, onsets = draw(Heart(regular(65), pr=None), 500.0, noise=0.01)
     true = 180 + 20 * np.sin(np.arange(onsets.size))
     m = measure(with_waves(record, P_WAVE, onsets - true / 1000, 0.105))
@@ -189,7 +191,7 @@ def test_pr_varies_with_the_p_wave():
     assert scalars(m)[3] == pytest.approx(true.std(), rel=0.2)
 
 
-def test_axis_is_the_angle_of_the_frontal_vector():
+def test_axis_is_the_angle_of_the_frontal_vector() -> None:
     for angle in (-150, -60, 0, 45, 90, 135):
         one, foot = np.cos(np.radians(angle)), np.sin(np.radians(angle)) * np.sqrt(3) / 2
         times = np.arange(5000) / 500
@@ -202,7 +204,7 @@ def test_axis_is_the_angle_of_the_frontal_vector():
 
 
 @pytest.mark.parametrize("gone", [("I",), ("I", "III", "aVL", "aVR", "aVF"), ("V1", "V2", "V3"), ("II", "V6")])
-def test_missing_leads_leave_the_intervals(gone):
+def test_missing_leads_leave_the_intervals(gone: tuple[str, ...]) -> None:
     record, _ = draw(Heart(regular(75)), noise=0.02)
     signal = record.signal.copy()
     signal[[INDEX[lead] for lead in gone]] = np.nan
@@ -212,7 +214,7 @@ def test_missing_leads_leave_the_intervals(gone):
     assert np.nanmedian(m.qrs) == pytest.approx(95, abs=15)
 
 
-def test_leads_recorded_one_column_after_another_are_one_heart():
+def test_leads_recorded_one_column_after_another_are_one_heart() -> None:
     record, onsets = draw(Heart(regular(75)), noise=0.02)
     signal = record.signal.copy()
     quarter = signal.shape[1] // 4
@@ -228,7 +230,7 @@ def test_leads_recorded_one_column_after_another_are_one_heart():
 WIDE = [(0, 0.7, (3, -2, 3, 3, 3, 2, 1, 1)), (0.4, 1, (-1, 1, -2, -2, -1, -1, 0, 0))]  # an ectopic QRS
 
 
-def test_one_tall_ectopic_neither_hides_nor_moves_the_others():
+def test_one_tall_ectopic_neither_hides_nor_moves_the_others() -> None:
     record, onsets = draw(Heart(regular(60)), noise=0.02)
     m = measure(with_waves(record, WIDE, onsets[4:5] + 0.55, 0.17))
     assert m.r_peaks.size == onsets.size + 1
@@ -238,7 +240,7 @@ def test_one_tall_ectopic_neither_hides_nor_moves_the_others():
     assert scalars(m)[5] > 15  # the SD of QRS is what shows it to a model
 
 
-def test_in_bigeminy_the_beats_that_come_late_are_measured():
+def test_in_bigeminy_the_beats_that_come_late_are_measured() -> None:
     record, onsets = draw(Heart((1300.0,) * 8), noise=0.02)
     m = measure(with_waves(record, WIDE, onsets + 0.52, 0.17))
     assert m.usual.sum() == pytest.approx(onsets.size, abs=1)
@@ -246,7 +248,7 @@ def test_in_bigeminy_the_beats_that_come_late_are_measured():
     assert m.summary()["pr_ms"] == pytest.approx(160, abs=15)
 
 
-def test_pr_is_followed_from_beat_to_beat_in_wenckebach_periods():
+def test_pr_is_followed_from_beat_to_beat_in_wenckebach_periods() -> None:
     delays = np.tile([0.16, 0.25, 0.30, 0.33, np.nan], 3)
     atria = 0.2 + 0.85 * np.arange(delays.size)
     onsets = (atria + delays)[np.isfinite(delays)]
@@ -259,7 +261,7 @@ def test_pr_is_followed_from_beat_to_beat_in_wenckebach_periods():
     np.testing.assert_allclose(m.pr[there], 1000 * delays[np.isfinite(delays)][there], atol=20)
 
 
-def test_p_waves_that_go_their_own_way_give_no_pr_and_the_reason():
+def test_p_waves_that_go_their_own_way_give_no_pr_and_the_reason() -> None:
     record, onsets = draw(Heart((1500.0,) * 8, pr=None), noise=0.01)
     m = measure(with_waves(record, P_WAVE, np.arange(0.1, onsets[-1], 0.83), 0.105))
     assert m.r_peaks.size == onsets.size
@@ -267,7 +269,7 @@ def test_p_waves_that_go_their_own_way_give_no_pr_and_the_reason():
     assert "not coupled" in m.reasons["pr"]
 
 
-def test_flutter_waves_are_no_p_waves():
+def test_flutter_waves_are_no_p_waves() -> None:
     record, onsets = draw(Heart((880.0,) * 10, pr=None), noise=0.01)
     waves = np.arange(onsets[0] - 0.4, onsets[-1] + 0.5, 0.22)  # 273 a minute, conducted four to one
     m = measure(with_waves(record, P_WAVE, waves, 0.16))
@@ -286,7 +288,7 @@ def test_flutter_waves_are_no_p_waves():
     ],
     ids=["flat", "nothing", "one sample", "noise"],
 )
-def test_no_heart_gives_no_numbers_and_a_reason(signal):
+def test_no_heart_gives_no_numbers_and_a_reason(signal: np.ndarray) -> None:
     m = measure(Record(signal, 500.0))
     assert m.r_peaks.size == 0
     assert set(m.summary().values()) == {None}
@@ -296,7 +298,7 @@ def test_no_heart_gives_no_numbers_and_a_reason(signal):
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3000), st.sampled_from([100.0, 500.0, 1000.0]))
-def test_nothing_that_is_a_record_raises(seed, length, fs):
+def test_nothing_that_is_a_record_raises(seed: int, length: int, fs: float) -> None:
     rng = np.random.default_rng(seed)
     signal = (rng.standard_normal((12, length)) * rng.uniform(0, 5, (12, 1))).astype(np.float32)
     signal[rng.random(12) < 0.3] = np.nan
@@ -315,7 +317,7 @@ def test_nothing_that_is_a_record_raises(seed, length, fs):
     )
 
 
-def test_a_single_beat_has_waves_but_no_rate():
+def test_a_single_beat_has_waves_but_no_rate() -> None:
     m = measure(draw(Heart(()), noise=0.01)[0])
     assert m.r_peaks.size == 1
     assert m.summary()["heart_rate_bpm"] is None
@@ -325,7 +327,7 @@ def test_a_single_beat_has_waves_but_no_rate():
 
 @pytest.mark.parametrize("fs", [100.0, 500.0])
 @pytest.mark.parametrize("findings", [(), ("RBBB",), ("LBBB",), ("1dAVb",), ("SB",)], ids="+".join)
-def test_simulated_hearts_are_measured_as_they_were_made(findings, fs):
+def test_simulated_hearts_are_measured_as_they_were_made(findings: tuple[str, ...], fs: float) -> None:
     for seed in range(4):
         record = simulate(findings, rng=np.random.default_rng(seed), fs=fs)
         truth, m = record.truth, measure(record)
@@ -336,12 +338,12 @@ def test_simulated_hearts_are_measured_as_they_were_made(findings, fs):
 
 @pytest.mark.parametrize("fs", [100.0, 500.0])
 @pytest.mark.parametrize(("rhythm", "least"), [("AF", 0.9), ("AFLT", 0.8), ("SVTAC", 0.8), ("3AVB", 0.9)])
-def test_atria_that_lead_to_no_beats_have_no_pr(rhythm, least, fs):
+def test_atria_that_lead_to_no_beats_have_no_pr(rhythm: str, least: float, fs: float) -> None:
     records = [simulate({rhythm}, rng=np.random.default_rng(seed), fs=fs) for seed in range(10)]
     assert np.mean([np.isnan(measure(record).pr).all() for record in records]) >= least
 
 
-def test_records_sampled_too_coarsely_have_beats_and_rate_alone():
+def test_records_sampled_too_coarsely_have_beats_and_rate_alone() -> None:
     m = measure(draw(Heart(regular(70)), 50.0, noise=0.02)[0])
     assert m.heart_rate == pytest.approx(70, abs=1)
     assert m.r_peaks.size == m.qrs.size > 1

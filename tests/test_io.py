@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ecglens import io
-from ecglens.errors import EcgLensError, FileError, FormatError, SignalError, UnreadableError, UsageError
+from ecglens.errors import FAULT, EcgLensError, FileError, FormatError, SignalError, UnreadableError, UsageError
 from ecglens.io import source
 from ecglens.leads import LEADS
 from ecglens.paper.page import Page
@@ -108,7 +109,7 @@ def test_every_page_of_an_open_file_is_read_by_its_number(tmp_path: Path) -> Non
 def test_rate_and_unit_are_said_where_a_file_does_not() -> None:
     lines = [",".join(LEADS), *(",".join([str(1000 * k)] * 12) for k in range(60))]
     content = "\n".join(lines).encode()
-    with pytest.raises(UnreadableError, match=r"say it with --(fs|unit)"):
+    with pytest.raises(UnreadableError, match=r"give it \((fs|unit)"):
         io.read(content)
     record = io.read(content, fs=50, unit="uV")
     assert isinstance(record, Record)
@@ -119,10 +120,30 @@ def test_rate_and_unit_are_said_where_a_file_does_not() -> None:
 def test_a_rate_that_is_said_is_held_against_the_files(tmp_path: Path) -> None:
     write_record(tmp_path)
     assert isinstance(io.read(tmp_path / "a.hea", fs=500, unit="uV"), Record)
-    with pytest.raises(SignalError, match=r"a\.hea has 500 Hz, but --fs says 100"):
+    with pytest.raises(SignalError, match=r"a\.hea has 500 Hz, but 100 is given \(fs\)"):
         io.read(tmp_path / "a.hea", fs=100)
-    with pytest.raises(UsageError, match="--unit says 'furlong'"):
+    with pytest.raises(UsageError, match="unit says 'furlong'"):
         io.read(tmp_path / "a.hea", unit="furlong")
+
+
+@pytest.mark.parametrize("said", [{"fs": 500}, {"unit": "uV"}])
+def test_a_picture_has_no_rate_and_no_unit(said: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="is a picture, which has no rate and no unit: leave fs and unit out"):
+        io.read(png(), **said)
+
+
+def test_every_ecg_of_a_file_is_taken_or_refused_in_its_place() -> None:
+    def take(page: Page | Record, number: int, _: int) -> int:
+        if number == 2:
+            raise SignalError("no: do not")
+        return page.pixels.shape[1] if number == 1 else {}["a fault of ours"]
+
+    done = list(io.for_each(tiff(3), io.Given(), take, lambda *refused: refused))
+    assert done == [10, ("no: do not", 2, 3), (FAULT, 3, 3)]
+    ((_, *place),) = io.for_each(b"", io.Given(), take, lambda *refused: refused)
+    assert place == [1, 1]
+    with pytest.raises(UsageError):
+        list(io.for_each(tiff(1), io.Given(), lambda *_: io.read(tiff(2)), lambda *_: None))
 
 
 def test_a_folder_is_searched_by_endings_and_by_content(tmp_path: Path) -> None:
@@ -186,8 +207,8 @@ def test_a_header_without_its_folder_is_refused(tmp_path: Path) -> None:
         ("missing.png", "missing.png does not exist: check the name and the folder"),
         ("missing.hea", "missing.hea does not exist"),
         ("missing", "missing does not exist"),
-        ("", "is a folder: give the files in it"),
-        ("folder", "folder is a folder: give the files in it"),
+        ("", "is a folder, of which no file was read: give the files in it"),
+        ("folder", "folder is a folder, of which no file was read: give the files in it"),
         ("folder.hea", "folder.hea is a folder"),
         ("x" * 300, "cannot be read"),
         ("a.png/b.png", "b.png cannot be read"),

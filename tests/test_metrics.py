@@ -12,8 +12,13 @@ from ecglens.metrics import (
     best_f1_threshold,
     calibration_error,
     confusion,
-    fit_platt,
+    logit,
     precision_recall,
+    precision_threshold,
+    reliability,
+    risk_coverage,
+    roc,
+    sensitivity_threshold,
     sigmoid,
 )
 
@@ -70,7 +75,6 @@ def test_labels_that_are_not_known_change_nothing(pairs: list[tuple[int, float]]
     for metric in (auroc, auprc, best_f1_threshold, calibration_error):
         assert metric(*more) == pytest.approx(metric(truth, score), nan_ok=True)
     assert confusion(*more, 0.5) == confusion(truth, score, 0.5)
-    assert fit_platt(*more) == fit_platt(truth, score)
 
 
 def test_a_table_worked_by_hand() -> None:
@@ -87,6 +91,36 @@ def test_a_table_worked_by_hand() -> None:
     # F1 at 0.8 is 2 * 2 / (2 * 2 + 0 + 1) = 0.8, at 0.6 it is 6 / 8: the best lies halfway from 0.8 to 0.7.
     assert best_f1_threshold(truth, score) == pytest.approx(0.75)
     assert confusion(truth, score, 0.7) == Confusion(tp=2, fp=1, fn=1, tn=2)
+
+
+def test_curves_and_thresholds_of_that_table() -> None:
+    truth = [1, 1, 0, 1, 0, 0]
+    score = [0.9, 0.8, 0.7, 0.6, 0.6, 0.1]
+    np.testing.assert_allclose(roc(truth, score), [[0, 0, 0, 1 / 3, 2 / 3, 1], [0, 1 / 3, 2 / 3, 2 / 3, 1, 1]])
+    # Two of three positives are reached at 0.8, all at 0.6; the thresholds lie halfway to the next score below.
+    assert sensitivity_threshold(truth, score, 0.6) == pytest.approx(0.75)
+    assert sensitivity_threshold(truth, score, 0.7) == pytest.approx(0.35)
+    assert precision_threshold(truth, score, 0.65) == 0.7
+    assert precision_threshold(truth, score, 0.9) == 0.8
+    assert isnan(precision_threshold([0, 1], [0.9, 0.8], 0.6))
+
+
+@settings(max_examples=40, deadline=None)
+@given(labelled, st.floats(0.05, 1))
+def test_no_higher_threshold_is_as_sensitive(pairs: list[tuple[int, float]], least: float) -> None:
+    truth, score = split(pairs)
+    threshold = sensitivity_threshold(truth, score, least)
+    if truth.any():
+        assert confusion(truth, score, threshold).sensitivity >= least
+        higher = score[score > score[score >= threshold].min()]
+        assert all(confusion(truth, score, s).sensitivity < least for s in higher)
+
+
+def test_risk_and_coverage_by_hand() -> None:
+    # Of answers falling in sureness the second is wrong, and one of the last two, which are as sure.
+    coverage, risk = risk_coverage([0, 1, 0, 1], [0.9, 0.8, 0.6, 0.6])
+    np.testing.assert_allclose(coverage, [1 / 4, 2 / 4, 1])
+    np.testing.assert_allclose(risk, [0, 1 / 2, 2 / 4])
 
 
 def test_rates_by_hand() -> None:
@@ -125,6 +159,13 @@ def test_perfect_and_reversed_scores() -> None:
     assert auroc(truth, [0.5] * 4) == 0.5
 
 
+def test_reliability_leaves_empty_bins_out() -> None:
+    expected, found, count = reliability([0, 1, 1], [0.1, 0.3, 1.0], bins=3)
+    np.testing.assert_allclose(expected, [0.2, 1.0])
+    np.testing.assert_allclose(found, [0.5, 1.0])
+    np.testing.assert_array_equal(count, [2, 1])
+
+
 def test_calibration_error_by_hand() -> None:
     # Two bins: 0.1, 0.3 with no positive are 0.2 too sure; 0.6, 1.0 with one positive 0.3 too sure.
     assert calibration_error([0, 0, 1, 0], [0.1, 0.3, 0.6, 1.0], bins=2) == pytest.approx((0.4 + 0.6) / 4)
@@ -133,44 +174,11 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error([0, 1], [0.0, 1.0]) == 0.0
 
 
-@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.5, -2.0), (3.0, 1.0), (-1.0, 0.5)])
-@pytest.mark.parametrize("unit", [0.01, 1.0, 1000.0])
-def test_platt_recovers_slope_and_offset_in_whatever_unit_the_logits_are(
-    slope: float, offset: float, unit: float
-) -> None:
-    rng = np.random.default_rng(0)
-    logit = rng.normal(0.5, 1.5, 20_000)
-    truth = rng.random(logit.size) < sigmoid(slope * logit + offset)
-    a, b = fit_platt(truth, logit * unit)
-    assert a * unit == pytest.approx(slope, abs=0.1)
-    assert b == pytest.approx(offset, abs=0.1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(labelled, st.floats(-3, 3), st.floats(-3, 3))
-def test_no_other_slope_and_offset_are_likelier(pairs: list[tuple[int, float]], da: float, db: float) -> None:
-    truth, logit = split(pairs)
-    positives, negatives = truth.sum(), (1 - truth).sum()
-    target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-
-    def loss(a: float, b: float) -> float:
-        p = np.clip(sigmoid(a * logit + b), 1e-300, 1 - 1e-16)
-        return float(-(target * np.log(p) + (1 - target) * np.log(1 - p)).sum())
-
-    a, b = fit_platt(truth, logit)
-    assert loss(a, b) <= loss(a + da, b + db) + 1e-6
-
-
-def test_separable_labels_give_finite_values_that_rise() -> None:
-    a, b = fit_platt([0, 0, 1, 1], [-2.0, -1.0, 1.0, 2.0])
-    assert 0 < a < 10
-    assert abs(b) < 1e-6
-
-
-def test_without_labels_logits_stay_as_they_are() -> None:
-    assert fit_platt([NAN, NAN], [3.0, 4.0]) == (1.0, 0.0)
-
-
 def test_the_sigmoid_of_any_number_is_a_probability() -> None:
     np.testing.assert_allclose(sigmoid([0.0, np.log(3), -np.log(3)]), [0.5, 0.75, 0.25])
     assert sigmoid([-1e4, 1e4]).tolist() == [0.0, 1.0]
+
+
+def test_the_logit_inverts_the_sigmoid_and_is_finite() -> None:
+    np.testing.assert_allclose(logit(sigmoid([-20.0, -1.0, 0.0, 3.0])), [-20.0, -1.0, 0.0, 3.0], atol=1e-6)
+    assert np.isfinite(logit([0.0, 1.0])).all()

@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import muse
 from ecglens.leads import LEADS
+from ecglens.record import Record
 from hostile import mangled, read_or_refuse
 
 STORED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 COUNTS = np.random.default_rng(0).integers(-400, 400, (8, 20), dtype=np.int16)
 
 
-def lead(name, counts, gain="4.88", unit="MICROVOLTS", more=""):
+def lead(name: str, counts: np.ndarray, gain: str = "4.88", unit: str = "MICROVOLTS", more: str = "") -> str:
     packed = counts.astype("<i2").tobytes()
     return f"""<LeadData>
       <LeadByteCountTotal>{len(packed)}</LeadByteCountTotal> <LeadTimeOffset>0</LeadTimeOffset>
@@ -29,20 +31,20 @@ def lead(name, counts, gain="4.88", unit="MICROVOLTS", more=""):
       <WaveFormData>\n{base64.encodebytes(packed).decode()}\n</WaveFormData> </LeadData>"""
 
 
-def waveform(kind="Rhythm", counts=COUNTS, names=STORED, **changes):
+def waveform(kind: str = "Rhythm", counts: np.ndarray = COUNTS, names: Sequence[str] = STORED, **changes: str) -> str:
     leads = "".join(lead(name, row, **changes) for name, row in zip(names, counts, strict=True))
     return f"""<Waveform><WaveformType>{kind}</WaveformType><NumberofLeads>{len(names)}</NumberofLeads>
       <SampleType>CONTINUOUS_SAMPLES</SampleType><SampleBase>500</SampleBase><SampleExponent>0</SampleExponent>
       {leads}</Waveform>"""
 
 
-def export(*waveforms):
+def export(*waveforms: str) -> bytes:
     return f"""<?xml version="1.0" encoding="ISO-8859-1"?><!DOCTYPE RestingECG SYSTEM "restecg.dtd">
       <RestingECG><PatientDemographics><PatientLastName>Müller</PatientLastName></PatientDemographics>
       {"".join(waveforms or (waveform("Median", COUNTS[:, :6]), waveform()))}</RestingECG>""".encode("latin-1")
 
 
-def read(content):
+def read(content: bytes) -> list[Record]:
     opened = muse.open_file(content, "a.xml")
     return [opened.read(number) for number in range(1, opened.count + 1)]
 

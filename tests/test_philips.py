@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import philips
 from ecglens.leads import LEADS
+from ecglens.record import Record
 from hostile import mangled, read_or_refuse
 
 SAMPLES = 50
@@ -22,7 +23,7 @@ XLI = {"1.03": f'{BASE64} compressflag="True" compressmethod="XLI"', "1.04": f'{
 LABELLED = f'numberofleads="12" leadlabels="{" ".join(LEADS)}" samplespersecond="500" resolution="5" signaloffset="0"'
 
 
-def compress(content):
+def compress(content: bytes) -> bytes:
     """LZW with codes of ten bits: the table holds codes to 1022, 1023 ends."""
     table = {bytes([i]): i for i in range(256)}
     fresh, codes, known = count(256), [], b""
@@ -39,7 +40,7 @@ def compress(content):
     return int(bits, 2).to_bytes(len(bits) // 8, "big")
 
 
-def pack_lead(samples):
+def pack_lead(samples: np.ndarray) -> bytes:
     """Code a lead as XLI: two samples, then 64 less each second difference, high bytes before low bytes."""
     bends = np.diff(samples, 2)
     codes = np.concatenate([samples[:2], 64 - bends[1:], [64]]).astype(">i2")
@@ -47,27 +48,32 @@ def pack_lead(samples):
     return len(packed).to_bytes(4, "little") + b"\1\0" + int(-bends[0]).to_bytes(2, "little", signed=True) + packed
 
 
-def leave_over(counts):
+def leave_over(counts: np.ndarray) -> np.ndarray:
     """What XLI stores of twelve leads: of III, aVR, aVL and aVF, what I and II leave over."""
     one, two, three, right, left, foot = counts[:6]
     rest = [two - one - three, -((one + two) // 2) - right, (one - three) // 2 - left, (two + three) // 2 - foot]
     return np.concatenate([[one, two], rest, counts[6:]])
 
 
-def pack(counts=COUNTS):
+def pack(counts: np.ndarray = COUNTS) -> bytes:
     return b"".join(map(pack_lead, leave_over(counts)))
 
 
-def coded(content):
+def coded(content: bytes) -> str:
     return base64.encodebytes(content).decode()
 
 
-def waveform(how=XLI["1.04"], text=None, labels=LABELLED, duration=100):
+def waveform(how: str = XLI["1.04"], text: str | None = None, labels: str = LABELLED, duration: int = 100) -> str:
     text = coded(pack()) if text is None else text
     return f'<parsedwaveforms durationperchannel="{duration}" {how} {labels}>{text}</parsedwaveforms>'
 
 
-def export(*waveforms, version="1.04", settings="<samplingrate>500</samplingrate>", encoding="utf-16"):
+def export(
+    *waveforms: str,
+    version: str = "1.04",
+    settings: str = "<samplingrate>500</samplingrate>",
+    encoding: str = "utf-16",
+) -> bytes:
     return f"""<?xml version="1.0" encoding="{encoding}"?>
       <restingecgdata xmlns="http://www3.medical.philips.com"><documentinfo><documenttype>PhilipsECG</documenttype>
       <documentversion>{version}</documentversion></documentinfo><patient><lastname>Müller</lastname></patient>
@@ -77,18 +83,18 @@ def export(*waveforms, version="1.04", settings="<samplingrate>500</samplingrate
       </waveforms></restingecgdata>""".encode(encoding)
 
 
-def old(settings=""):
+def old(settings: str = "") -> str:
     """A file of version 1.03, which names its leads by their set and gives all figures in one place."""
     return f"""<samplingrate>500</samplingrate><signalresolution>5</signalresolution><signaloffset>0</signaloffset>
       <acquisitiontype>STD-12</acquisitiontype><numberchannelsallocated>12</numberchannelsallocated>{settings}"""
 
 
-def read(content):
+def read(content: bytes) -> list[Record]:
     opened = philips.open_file(content, "a.xml")
     return [opened.read(number) for number in range(1, opened.count + 1)]
 
 
-def same(record, counts=COUNTS):
+def same(record: Record, counts: np.ndarray = COUNTS) -> None:
     assert record.fs == 500
     np.testing.assert_allclose(record.signal, counts * 0.005, atol=1e-5)
 

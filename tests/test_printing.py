@@ -185,8 +185,17 @@ def test_a_fault_of_ours_costs_one_page(folder: Path, tmp_path: Path, monkeypatc
     assert [page.refused for page in printed] == [None, FAULT]
 
 
+def test_a_folder_without_records_does_not_stop_the_others(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    write_page(Page(np.zeros((9, 9, 3), np.uint8)), tmp_path / "scans" / "page.png")
+    jobs = find_jobs([tmp_path / "scans", folder / "r0.hea"], tmp_path / "out")
+    refused, printed = (page for pages in print_all(jobs, Plan(px_per_mm=2.0)) for page in pages)
+    assert refused.refused == "scans is a folder, of which no file was read: give the files in it"
+    assert printed.refused is None
+
+
 def test_records_that_cannot_be_found_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no digital ECGs"):
+    with pytest.raises(UsageError, match="there are no digital ECGs in"):
         find_jobs([tmp_path], tmp_path / "out")
     assert "does not exist" in (print_one(tmp_path / "absent.hea", tmp_path / "page.png", Plan()).refused or "")
     page = tmp_path / "page.png"

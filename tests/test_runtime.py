@@ -71,8 +71,22 @@ def test_the_card_is_read_back_equal(tmp_path: Path) -> None:
     sha256 = hashlib.sha256(GRAPH).hexdigest()
     spec = ImageSpec(2, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     calibration = {"AF": (2.0, -1.0), "male": (1.0, 0.0)}
-    expected = Card("tiny", "1.2.3", sha256, ("AF", "male"), spec, calibration, {"AF": 0.25, "male": 0.5})
-    assert load_model(write(tmp_path)).card == expected
+    thresholds = {"AF": 0.25, "male": 0.5}
+    expected = Card(
+        "tiny", "1.2.3", sha256, ("AF", "male"), spec, calibration, thresholds, {"AF": 0.1}, {"AF": (0.1, 0.3)}
+    )
+    assert load_model(write(tmp_path, sensitive={"AF": 0.1}, unsure={"AF": [0.1, 0.3]})).card == expected
+
+
+def test_an_answer_between_the_two_thresholds_is_unsure(tmp_path: Path) -> None:
+    is_unsure = load_model(write(tmp_path, unsure={"AF": [0.1, 0.3]})).card.is_unsure
+    assert [is_unsure("AF", p) for p in (0.09, 0.1, 0.29, 0.3)] == [False, True, True, False]
+    assert not is_unsure("male", 0.2)
+
+
+def test_a_card_of_version_0_1_is_never_unsure(tmp_path: Path) -> None:
+    card = load_model(write(tmp_path)).card
+    assert not any(card.is_unsure("AF", p) for p in (0.0, 0.25, 1.0))
 
 
 def test_the_kind_says_which_specification_it_is(tmp_path: Path) -> None:
@@ -144,6 +158,9 @@ def test_what_is_no_graph_cannot_be_run(tmp_path: Path) -> None:
         {"labels": ["AF", "male", "ST"]},
         {"labels": None},
         {"calibration": {"AF": [2.0, -1.0]}},
+        {"unsure": {"AF": 0.5}},
+        {"unsure": {"AF": [0.1, float("nan")]}},
+        {"sensitive": {"AF": None}},
         {"calibration": {"AF": [2.0, -1.0], "male": [1.0]}},
         {"calibration": {"AF": [2.0, -1.0], "male": 1.0}},
         {"thresholds": {"AF": 0.25, "male": "high"}},

@@ -113,13 +113,10 @@ def test_flat_pages_come_through_as_they_are(layout: str, style: str, record: Re
 def test_the_grid_gives_the_scale(px_per_mm: float, record: Record) -> None:
     scan = straighten(Page(render(record, "3x4+1", "red", px_per_mm=px_per_mm).pixels))
     assert scan.page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
-    assert scan.grid > 0.4
 
 
 def test_without_a_grid_there_is_no_scale(record: Record) -> None:
-    scan = straighten(Page(render(record, "3x4+1", "plain").pixels))
-    assert scan.page.px_per_mm is None
-    assert scan.grid == 0
+    assert straighten(Page(render(record, "3x4+1", "plain").pixels)).page.px_per_mm is None
 
 
 def test_uneven_light_is_evened_out(flat: Page) -> None:

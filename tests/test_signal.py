@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ecglens.errors import SignalError
 from ecglens.record import Record
-from ecglens.signal import crop, fill_gaps, flat_leads, limb_contradiction, remove_baseline, resample
+from ecglens.signal import amplitudes, crop, fill_gaps, flat_leads, limb_contradiction, remove_baseline, resample
 from ecglens.simulator import simulate
 
 RATES = (100.0, 125.0, 240.0, 250.0, 257.0, 300.0, 360.0, 500.0, 1000.0)
@@ -161,3 +161,14 @@ def test_limb_leads_that_changed_places_contradict_the_others() -> None:
     flat[2] = 0
     assert limb_contradiction(Record(flat, record.fs)) < 0.04
     assert limb_contradiction(Record(np.full_like(flat, np.nan), record.fs)) == 0
+
+
+def test_amplitudes_are_from_end_to_end_with_little_of_the_wander() -> None:
+    t = np.arange(5250) / 500
+    samples = np.outer(np.arange(1, 13), np.sin(4 * np.pi * t)) + 0.1 * t
+    samples[3] = np.nan
+    samples[4, 1000:2000] = np.nan
+    found = amplitudes(Record(samples.astype(np.float32), 500.0))
+    assert np.flatnonzero(np.isnan(found)).tolist() == [3]
+    np.testing.assert_allclose(np.delete(found, 3), np.delete(2 * np.arange(1.0, 13), 3), atol=0.2)
+    assert amplitudes(Record(samples[:, :100].astype(np.float32), 500.0)).shape == (12,)

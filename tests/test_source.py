@@ -19,7 +19,7 @@ def test_a_rate_that_is_none_cannot_be_said(fs: float) -> None:
 
 @pytest.mark.parametrize("unit", ["furlong", "MV", "", "mV "])
 def test_a_unit_that_is_none_cannot_be_said(unit: str) -> None:
-    with pytest.raises(UsageError, match=r"--unit says .*: give V, mV, uV or nV"):
+    with pytest.raises(UsageError, match=r"unit says .*: give V, mV, uV or nV"):
         Given(unit=unit)
 
 
@@ -27,7 +27,7 @@ def test_the_rate_is_found_or_said_and_never_contradicted() -> None:
     assert Given().settle_rate(500, "a") == Given(500).settle_rate(None, "a") == Given(500).settle_rate(500, "a") == 500
     with pytest.raises(SignalError, match="does not say its sampling rate"):
         Given().settle_rate(None, "a")
-    with pytest.raises(SignalError, match="has 500 Hz, but --fs says 250"):
+    with pytest.raises(SignalError, match=r"has 500 Hz, but 250 is given \(fs\)"):
         Given(250).settle_rate(500, "a")
 
 
@@ -42,7 +42,7 @@ def test_the_unit_is_found_or_said_and_never_contradicted() -> None:
     with pytest.raises(SignalError, match="does not say its unit"):
         Given().settle_unit("", "a")
     for found in ("uV", "mmHg"):
-        with pytest.raises(SignalError, match=f"is in '{found}', but --unit says 'mV'"):
+        with pytest.raises(SignalError, match=f"is in '{found}', but 'mV' is given"):
             Given(unit="mV").settle_unit(found, "a")
 
 

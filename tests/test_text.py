@@ -88,7 +88,7 @@ def test_each_lead_has_its_own_unit() -> None:
     content = TABLE.replace("V1", "V1 [uV]")
     expected = SIGNAL.copy()
     expected[6] /= 1000
-    with pytest.raises(SignalError, match="is in 'uV', but --unit says 'mV'"):
+    with pytest.raises(SignalError, match="is in 'uV', but 'mV' is given"):
         read(content)
     mixed = TABLE.replace(HEADER, ",".join(f"{lead}_{'uV' if lead == 'V1' else 'mV'}" for lead in LEADS))
     np.testing.assert_allclose(read(mixed, Given(250)).signal, expected, rtol=1e-6)
@@ -106,7 +106,7 @@ def test_times_give_the_rate(header: str, scale: float, fs: int) -> None:
     content = timed([f"{3 + scale * k / fs:.6f}" for k in range(60)], header)
     assert read(content, Given(None, "mV")).fs == fs
     assert read(content, Given(fs, "mV")).fs == fs
-    with pytest.raises(SignalError, match=f"has {fs} Hz, but --fs says 123"):
+    with pytest.raises(SignalError, match=rf"has {fs} Hz, but 123 is given \(fs\)"):
         read(content, Given(123, "mV"))
 
 
@@ -175,8 +175,8 @@ def test_a_usual_table_is_read_fast() -> None:
 @pytest.mark.parametrize(
     ("content", "said", "error", "fragment"),
     [
-        (TABLE, Given(None, "mV"), SignalError, "does not say its sampling rate: say it with --fs"),
-        (TABLE, Given(250, None), SignalError, "does not say its unit: say it with --unit"),
+        (TABLE, Given(None, "mV"), SignalError, r"does not say its sampling rate: give it \(fs"),
+        (TABLE, Given(250, None), SignalError, r"does not say its unit: give it \(unit"),
         (TABLE, Given(2, "mV"), SignalError, "a sampling rate of 2 Hz"),
         (TABLE.replace("V1", "V1 [raw]"), Given(250), SignalError, "does not say its unit|in 'raw'"),
         (TABLE.replace("V1", "V2"), SAID, SignalError, "gives lead V2 twice"),

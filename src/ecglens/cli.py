@@ -97,32 +97,41 @@ def diagnose(
 ) -> None:
     """Answer for each ECG: six diagnoses and sex. Exit code 3 when some could not be read."""
     from ecglens.diagnosis import diagnose_file
-    from ecglens.io import Given
+    from ecglens.io import NOTHING_SAID, Given
 
     answered: list[Diagnosis] = []
-    unread = 0
+    annotated: list[Path] = []
+    unread, said = 0, Given(fs, unit)
     try:
-        for path in list(_ecg_files(inputs, Given(fs, unit))):
+        for path in _watch_files(list(_ecg_files(inputs, said)), form):
             for answer in diagnose_file(path, fs=fs, unit=unit, model=model):
-                unread += not answer.readable
                 if form is Format.json:
                     typer.echo(json.dumps(answer.to_dict()))
                 elif not answer.readable:
-                    typer.echo(f"{answer.source}: {answer.reason}", err=True)
-                if output and answer.readable:
-                    written = _write_annotated(answer, output)
-                    typer.echo(f"{answer.source}: annotated picture in {written}", err=form is Format.json)
-                if answer.readable:
-                    answered.append(answer.without_pixels())
+                    typer.echo(f"{answer.name}: {answer.reason}", err=True)
+                if answer.kind == "image" and said != NOTHING_SAID:
+                    typer.echo(f"{answer.name}: a picture, for which --fs and --unit say nothing", err=True)
+                if not answer.readable:
+                    unread += 1
+                    continue
+                if output:
+                    annotated.append(_write_annotated(answer, output))
+                answered.append(answer.without_pixels())
     finally:
         if form is Format.table:
             _show(answered)
+        if annotated:
+            what = annotated[0] if len(annotated) == 1 else f"the {len(annotated)} pictures in {output}"
+            typer.echo(f"To see where the evidence lies, open {what}", err=form is Format.json)
     if unread:
         raise typer.Exit(UNREAD)
 
 
 def _ecg_files(inputs: list[str], said: "Given") -> Iterator[Path | bytes]:
-    """What to read: files as named, the ECGs found in folders, ``-`` as standard input's bytes."""
+    """What to read: files as named, the ECGs found in folders, ``-`` as standard input's bytes.
+
+    A folder without any stands for itself, to be refused when its turn comes.
+    """
     from ecglens.io import find_files
     from ecglens.io.source import MAX_BYTES
 
@@ -131,12 +140,28 @@ def _ecg_files(inputs: list[str], said: "Given") -> Iterator[Path | bytes]:
         if name == "-":
             yield sys.stdin.buffer.read(MAX_BYTES + 1)
         elif path.is_dir():
-            found = find_files(path, said)
-            if not found:
-                raise UsageError(f"the folder {name} holds no ECG files: name the files themselves")
-            yield from found
+            yield from find_files(path, said) or [path]
         else:
             yield path
+
+
+def _watch_files(files: list[Path | bytes], form: Format) -> Iterator[Path | bytes]:
+    """The files one by one; a bar on the terminal shows which is read, unless lines of JSON come there anyway."""
+    if not sys.stderr.isatty() or (form is Format.json and sys.stdout.isatty()):
+        yield from files
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress, SpinnerColumn
+
+    columns = (SpinnerColumn(), *Progress.get_default_columns())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task("", total=len(files))
+        for file in files:
+            bar.update(task, description="standard input" if isinstance(file, bytes) else escape(file.name))
+            yield file
+            bar.advance(task)
 
 
 def _write_annotated(answer: "Diagnosis", folder: Path) -> Path:
@@ -162,22 +187,32 @@ def _show(answers: "list[Diagnosis]") -> None:
         console.print(findings_table(answers[0]))
     elif answers:
         console.print(summary_table(answers))
-        console.print("* called positive   – not judged by the model", style="dim")
+        console.print("* called positive   ? unsure   – not judged by the model", style="dim")
+    for answer in answers:
+        for warning in answer.quality.get("warnings", ()):
+            console.print(f"{answer.name}: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if answers:
         console.print(NOTICE, style="dim")
 
 
 def _list_looks(wanted: bool) -> None:
     if wanted:
+        from ecglens import config
         from ecglens.paper.damage import EFFECTS, WAYS
-        from ecglens.paper.layout import LAYOUTS
-        from ecglens.paper.style import STYLES
+        from ecglens.paper.layout import LAYOUTS, Layout
+        from ecglens.paper.style import STYLES, Style
 
         for kind, catalogue in (("layouts", LAYOUTS), ("styles", STYLES)):
             typer.echo(f"{kind}:")
             for name in catalogue.names():
                 typer.echo(f"  {name:16}{catalogue.about(name)}")
-        typer.echo("\n  ".join(["ways of wear:", *WAYS]) + "\n" + "\n  ".join(["effects of wear:", *EFFECTS]))
+        for heading, lines in (
+            ("ways of wear:", WAYS),
+            ("effects of wear:", EFFECTS),
+            ("a layout's TOML file, whose keys have these defaults:", config.describe(Layout)),
+            ("a style's TOML file, whose keys have these defaults:", config.describe(Style)),
+        ):
+            typer.echo("\n  ".join([heading, *lines]))
         raise typer.Exit
 
 
@@ -225,7 +260,7 @@ def render(
     workers: Annotated[int, typer.Option(min=1, help="Processes to draw several pages with.")] = 1,
     _: Annotated[
         bool,
-        typer.Option("--list", callback=_list_looks, is_eager=True, help="List layouts, styles, wear, and end."),
+        typer.Option("--list", callback=_list_looks, is_eager=True, help="List layouts, styles, wear, keys, and end."),
     ] = False,
 ) -> None:
     """Draw digital ECGs as pages, true to scale. Exit code 3 when some could not be read."""
@@ -395,43 +430,81 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="A dataset folder, such as PTB-XL's.")],
     fold: Annotated[list[int], typer.Option(help="Folds to score; repeat for more.")],
     model: Annotated[Path | None, typer.Option(help="An ONNX model other than the one that ships.")] = None,
-    layout: Annotated[list[str] | None, typer.Option(help="Layouts to draw; the paper's four otherwise.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the pages' layout, style and turn.")] = 0,
+    layout: Annotated[
+        list[str] | None, typer.Option(help="Layouts to draw pages in; repeat for more, the paper's four otherwise.")
+    ] = None,
+    style: Annotated[
+        list[str] | None, typer.Option(help="Styles to draw pages in; repeat for more, 'random' otherwise.")
+    ] = None,
+    wear: Annotated[float, typer.Option(min=0, max=1, help="Grade to which pages are worn.")] = 0.0,
+    px_per_mm: Annotated[float, typer.Option(min=1, help="Pixels per millimetre of pages.")] = 4.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the pages' layout, style, turn and wear.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Score the first exams only.")] = None,
+    cross_fit: Annotated[
+        bool,
+        typer.Option(
+            "--cross-fit",
+            help="Calibrate anew on four fifths of the patients for the fifth: for folds the model was calibrated on.",
+        ),
+    ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Also fit calibration and thresholds in the model's card on all these exams."),
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes to share the exams out to.")] = 1,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write labels and probabilities as CSV.")
+        Path | None, typer.Option("--output", "-o", help="Write labels and probabilities of each exam as CSV.")
+    ] = None,
+    scores: Annotated[Path | None, typer.Option(help="Write the scores as CSV.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option(help="Draw reliability, ROC and risk-coverage in this folder.")
     ] = None,
 ) -> None:
-    """Score a model on a dataset, label by label."""
+    """Score a model on a dataset, label by label, with 95 % intervals."""
     from rich.console import Console
     from rich.progress import Progress
 
     from ecglens import evaluate as evaluation
+    from ecglens.calibration import recalibrate
     from ecglens.datasets.index import open_dataset
+    from ecglens.figures import check_matplotlib
     from ecglens.paper import PAPER_LAYOUTS
     from ecglens.report.text import scores_table
 
-    if output and not output.resolve().parent.is_dir():
-        raise UsageError(f"there is no folder for {output}: make it first")
+    for path in (output, scores):
+        if path and not path.resolve().parent.is_dir():
+            raise UsageError(f"there is no folder for {path}: make it first")
+    if figures:
+        check_matplotlib()
+    if calibrate and not model:
+        raise UsageError("--calibrate changes a model's card: name a copy of the model with --model")
     dataset = open_dataset(data)
+    pages = evaluation.Pages(tuple(layout or PAPER_LAYOUTS), tuple(style or ("random",)), wear, px_per_mm, seed)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("diagnosing", total=len(dataset.in_folds(fold)[:limit]))
         result = evaluation.evaluate(
             dataset,
             fold,
             kind.value,
-            layouts=layout or PAPER_LAYOUTS,
+            pages=pages,
             model=model,
-            seed=seed,
             limit=limit,
+            workers=workers,
             tick=lambda: bar.advance(task),
         )
-    Console().print(scores_table(result.scores()))
+    if calibrate and model:
+        recalibrate(model.with_suffix(".json"), result.labels, result.logits)
+    result = result.cross_fitted() if cross_fit or calibrate else result
+    Console().print(scores_table(result))
     typer.echo(f"{len(result.exams)} exams scored, {len(result.refused)} could not be read")
     for exam, reason in result.refused:
         typer.echo(f"exam {exam}: {reason}", err=True)
     if output:
         result.write(output)
+    if scores:
+        result.write_scores(scores)
+    if figures:
+        result.draw(figures)
 
 
 @app.command()
@@ -447,5 +520,5 @@ def bench(repeats: Annotated[int, typer.Option(min=3, help="How often each thing
 def _need_torch(purpose: str) -> None:
     from importlib.util import find_spec
 
-    if any(find_spec(name) is None for name in ("torch", "monai", "onnx", "safetensors")):
+    if any(find_spec(name) is None for name in ("torch", "monai", "onnx", "safetensors", "matplotlib")):
         raise MissingExtraError("train", purpose)

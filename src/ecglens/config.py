@@ -1,7 +1,9 @@
 """Frozen dataclasses from TOML: unknown keys, wrong types and missing files are refused when loaded."""
 
 import dataclasses
+import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -42,6 +44,42 @@ def build(kind: type[T], values: dict[str, Any], where: str) -> T:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def describe(kind: type[Any], prefix: str = "") -> Iterator[str]:
+    """Yield a line of TOML for each key of the dataclass ``kind``: its default, or an example where there is none.
+
+    What else may stand there, and what an ``Annotated`` type says of the key, such as its unit, follow as a comment.
+    ``prefix`` stands before the names of the keys.
+    """
+    hints, bare = get_type_hints(kind, include_extras=True), get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        name, hint, notes = f"{prefix}{field.name}", bare[field.name], []
+        if dataclasses.is_dataclass(hint):
+            yield from describe(hint, f"{name}.")  # type: ignore[arg-type]
+            continue
+        if field.default is dataclasses.MISSING:
+            notes.append("required")
+        value = _example(hint) if notes else json.dumps(field.default)
+        if get_origin(hint) is Literal:
+            notes.append("or " + ", ".join(repr(arm) for arm in get_args(hint) if arm != field.default))
+        notes.extend(getattr(hints[field.name], "__metadata__", ()))
+        yield f"{name} = {value}".ljust(40) + f"  # {'; '.join(notes)}" * bool(notes)
+
+
+def _example(hint: Any) -> str:
+    """A value of the type ``hint`` as TOML has it."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        return f"[{', '.join(_example(arm) for arm in (args[:1] * 2 if args[-1] is Ellipsis else args))}]"
+    if origin is Literal:
+        return json.dumps(args[0])
+    if origin in (Union, UnionType):
+        return _example(args[0])
+    if dataclasses.is_dataclass(hint):
+        hints = get_type_hints(hint)
+        return f"{{{', '.join(f'{field.name} = {_example(hints[field.name])}' for field in dataclasses.fields(hint))}}}"
+    return {bool: "true", int: "3", float: "2.5", str: '"text"'}.get(hint, "{}")
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
@@ -49,7 +87,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list):
         inner = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else list(args)
         if len(inner) != len(value):
-            raise ConfigError(f"{where}: expected {len(inner)} values, got {len(value)}")
+            raise ConfigError(
+                f"{where}: expected {len(inner)} values, got {len(value)}; give {_example(hint)} or alike"
+            )
         return tuple(_convert(h, v, where) for h, v in zip(inner, value, strict=True))
     if origin is Literal:
         if any(value == choice and type(value) is type(choice) for choice in args):  # True == 1 == 1.0
@@ -66,4 +106,4 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     elif isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
         return value
     kind = "list" if origin is tuple else getattr(hint, "__name__", hint)  # TOML's word
-    raise ConfigError(f"{where}: {value!r} is not of type {kind}")
+    raise ConfigError(f"{where}: {value!r} is not of type {kind}; give {_example(hint)} or alike")

@@ -1,32 +1,33 @@
 """From an input to an answer. Command line, service and evaluation all come through here."""
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ecglens import explain, io
-from ecglens.errors import FAULT, EcgLensError, SignalError, UnreadableError, UsageError
+from ecglens.errors import SignalError, UnreadableError, UsageError
 from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
 from ecglens.intervals import measure
 from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
+from ecglens.paper.reading import read_page
 from ecglens.paper.scan import straighten
+from ecglens.plausibility import doubts
 from ecglens.record import Record
 from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads
 
-log = logging.getLogger(__name__)
-
 SCHEMA = "ecglens/1"
 PAGE_SECONDS = 10.0  # what a drawn page shows
+LEAST_CERTAINTY = 0.8  # of traces that were read off a page
+UNCERTAIN = "The traces cannot be followed for certain: take the picture again, sharper, flat and in even light"
 
 Kind = Literal["image", "signal"]
 Input = str | Path | bytes | Record | Page | npt.NDArray[Any]
@@ -34,10 +35,11 @@ Input = str | Path | bytes | Record | Page | npt.NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One label's calibrated probability, and whether it reaches the model's threshold."""
+    """One label's calibrated probability, whether it reaches the model's threshold, and whether a person should say."""
 
     probability: float
     positive: bool
+    unsure: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class Diagnosis:
     """The answer for one ECG. Not readable: ``reason`` says why in one sentence, and ``labels`` is empty.
 
     ``labels`` gives a finding by label key; ``quality`` and ``measurements`` what was seen besides; ``card`` which
-    model answered. ``maps`` (labels, positions...) >= 0 says where the evidence for each label lies.
+    model answered; ``id`` what the file calls the ECG. ``maps`` (labels, positions...) >= 0 says where the evidence for
+    each label lies.
     """
 
     source: str
@@ -58,11 +61,18 @@ class Diagnosis:
     card: Card | None = None
     maps: Array | None = field(default=None, repr=False)
     ecg: Record | Page | None = field(default=None, repr=False)
+    id: str | None = None
 
     @property
     def readable(self) -> bool:
         """Whether there is an answer."""
         return self.reason is None
+
+    @property
+    def name(self) -> str:
+        """What to call the ECG among others: its file, its page from the second on, and its ``id``."""
+        page = f" page {self.page}" if self.page > 1 else ""
+        return f"{self.source}{page}{f' ({self.id})' if self.id else ''}"
 
     @property
     def positives(self) -> tuple[str, ...]:
@@ -81,11 +91,16 @@ class Diagnosis:
             "schema": SCHEMA,
             "source": self.source,
             "page": self.page,
+            "id": self.id,
             "kind": self.kind,
             "readable": self.readable,
             "reason": self.reason,
             "labels": {
-                key: {"probability": round(finding.probability, 4), "positive": finding.positive}
+                key: {
+                    "probability": round(finding.probability, 4),
+                    "positive": finding.positive,
+                    "unsure": finding.unsure,
+                }
                 for key, finding in self.labels.items()
             },
             "quality": dict(self.quality),
@@ -118,7 +133,9 @@ class Diagnosis:
         evidence = self.maps[self.card.labels.index(key)]
         caption = f"{BY_KEY[key].name}: {self.labels[key].probability:.0%}"
         if isinstance(self.ecg, Page):
-            return caption, explain.overlay(self.ecg, evidence)
+            if isinstance(self.card.spec, ImageSpec):
+                return caption, explain.overlay(self.ecg, evidence)
+            return caption, explain.overlay_traces(self.ecg, evidence, self.card.spec.duration)
         assert self.ecg is not None
         peak = float(evidence.argmax()) / len(evidence) * self.ecg.duration
         start = float(np.clip(peak - PAGE_SECONDS / 2, 0, max(self.ecg.duration - PAGE_SECONDS, 0)))
@@ -175,20 +192,12 @@ def diagnose_file(
 ) -> Iterator[Diagnosis]:
     """Answer for every ECG in a file, one after the other, as ``diagnose`` does; ``bytes`` are a file's content."""
     source = "-" if isinstance(path, bytes) else str(path)
-    opened, page, count = None, 1, 1
-    while page <= count:
-        try:
-            opened = opened or io.open_file(path, io.Given(fs, unit))
-            count = opened.count
-            yield _answer(opened.read(page), source, page, model)
-        except UnreadableError as error:
-            yield Diagnosis(source, page, None, str(error))
-        except EcgLensError:
-            raise
-        except Exception:  # a fault of ours must not cost a batch its other answers
-            log.exception("page %d could not be answered for", page)
-            yield Diagnosis(source, page, None, FAULT)
-        page += 1
+    return io.for_each(
+        path,
+        io.Given(fs, unit),
+        lambda ecg, page, _: _answer(ecg, source, page, model),
+        lambda reason, page, _: Diagnosis(source, page, None, reason),
+    )
 
 
 def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record | Page:
@@ -213,47 +222,101 @@ def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record 
 def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Diagnosis:
     kind: Kind = "image" if isinstance(ecg, Page) else "signal"
     model = load_model(path or WEIGHTS / f"{kind}.onnx")
-    if isinstance(model.card.spec, ImageSpec) != isinstance(ecg, Page):
-        raise UsageError(f"the model {model.card.name} does not read this kind of ECG ({kind}): give another model")
+    spec = model.card.spec
     if isinstance(ecg, Page):
-        ecg, quality, reason = _look(ecg)
-        measurements: dict[str, float | None] = {}
+        fits = isinstance(spec, ImageSpec) or spec.partial
+        seen = _look(ecg, by_traces=isinstance(spec, SignalSpec)) if fits else None
     else:
-        quality, measurements, reason = _examine(ecg)
-    unread = Diagnosis(source, page, kind, reason, {}, quality, measurements)
-    if reason is not None and isinstance(ecg, Page):
+        seen = _examine(ecg) if isinstance(spec, SignalSpec) else None
+    if seen is None:
+        raise UsageError(f"the model {model.card.name} does not read this kind of ECG ({kind}): give another model")
+    name = ecg.id if isinstance(ecg, Record) else None
+    unread = Diagnosis(source, page, kind, seen.reason, {}, seen.quality, seen.measurements, id=name)
+    if seen.given is None:
         return unread
     try:
-        logits, maps = _run(ecg, model)
+        logits, maps = _run(seen.given, model)
     except SignalError as error:
         return replace(unread, reason=str(error))
-    if reason is not None:  # after what `_run` refuses, which says more
+    if seen.reason is not None:  # after what `_run` refuses, which says more
         return unread
     probabilities = model.card.probabilities(logits)
     findings = {
-        key: Finding(float(p), bool(p >= model.card.thresholds[key]))
+        key: Finding(float(p), bool(p >= model.card.thresholds[key]), model.card.is_unsure(key, float(p)))
         for key, p in zip(model.card.labels, probabilities, strict=True)
     }
-    return replace(unread, labels=findings, card=model.card, maps=maps, ecg=ecg)
+    quality = seen.quality
+    if isinstance(seen.given, Record):
+        called = {key for key, finding in findings.items() if finding.positive}
+        quality = quality | {"warnings": doubts(seen.given, seen.measurements, called)}
+    return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg)
 
 
-def _look(page: Page) -> tuple[Page, dict[str, Any], str | None]:
-    """The page straightened (or as it came, if only so it is legible), its quality, and a reason not to answer."""
+class _Seen(NamedTuple):
+    """What is seen of an ECG before a model answers: ``ecg`` is shown, ``given`` goes to the network, if anything."""
+
+    ecg: Record | Page
+    given: Record | Page | None
+    quality: dict[str, Any]
+    measurements: dict[str, float | None]
+    reason: str | None
+
+
+def _look(page: Page, by_traces: bool) -> _Seen:
+    """What is seen of the page straightened, or of the page as it came, if only so it can be answered for."""
     scan = straighten(page)
-    seen, quality = scan.page, assess(scan.page)
-    facts = {"corners": scan.corners.astype(float).round(1).tolist(), "turn_deg": scan.turn}
-    if not quality.legible and seen.pixels is not page.pixels:
-        as_it_came = assess(page)
-        if as_it_came.legible:
-            seen, quality, facts = page, as_it_came, {"corners": None, "turn_deg": 0}
     height, width = page.pixels.shape[:2]
-    return seen, {**quality.as_dict(), "width": width, "height": height, **facts}, quality.reason
+    size = {"width": width, "height": height}
+    corners = scan.corners.astype(float).round(1).tolist()
+    seen = _inspect(scan.page, size | {"corners": corners, "turn_deg": scan.turn}, by_traces)
+    if seen.reason is not None and scan.page.pixels is not page.pixels:
+        as_it_came = _inspect(page, size | {"corners": None, "turn_deg": 0}, by_traces)
+        return seen if as_it_came.reason is not None else as_it_came
+    return seen
 
 
-def _examine(record: Record) -> tuple[dict[str, Any], dict[str, float | None], str | None]:
+def _inspect(page: Page, facts: dict[str, Any], by_traces: bool) -> _Seen:
+    """What is seen of a flat page. Where it is arguable that it is a whole ECG, its twelve leads settle it."""
+    quality = assess(page)
+    seen = _Seen(page, page, quality.as_dict() | facts, {}, quality.reason)
+    if quality.reason is not None and not (by_traces and quality.arguable):
+        return seen._replace(given=None)
+    read = _read(seen, page) if by_traces else seen
+    return read._replace(reason=quality.reason or read.reason) if read.reason else read
+
+
+def _read(seen: _Seen, page: Page) -> _Seen:
+    """The page's leads read off it, as a signal that shows each of them in part."""
+    reading = read_page(page)
+    facts = {
+        "missing_leads": list(reading.missing),
+        "trace_certainty": round(reading.certainty, 3),
+        "scale": reading.scale,
+    }
+    seen = seen._replace(ecg=reading.page, quality=seen.quality | facts)
+    if reading.record is None or reading.missing:
+        return seen._replace(given=None, reason=_unread(reading.missing))
+    if reading.certainty < LEAST_CERTAINTY:
+        return seen._replace(given=None, reason=UNCERTAIN)
+    measured = measure(reading.record)
+    beats = len(measured.r_peaks) > 0
+    return seen._replace(given=reading.record, measurements=measured.summary(), reason=None if beats else UNCERTAIN)
+
+
+def _unread(missing: Sequence[str]) -> str:
+    """Why a page on which leads were not found is not answered for."""
+    if len(missing) == len(LEADS):
+        return (
+            "The names of the leads cannot be read: take the picture closer and sharper, with every lead's name in view"
+        )
+    leads = f"lead{'s' * (len(missing) > 1)} {', '.join(missing)}"
+    return f"Not found on the page: {leads}; take a picture of the whole page on which every lead's name can be read"
+
+
+def _examine(record: Record) -> _Seen:
     """What is seen of a signal without a model: quality, measurements, and a reason not to answer."""
     flat = [lead for lead, off in zip(LEADS, flat_leads(record), strict=True) if off]
-    seen = {
+    quality = {
         "duration_s": round(record.duration, 3),
         "fs_hz": record.fs,
         "missing_leads": list(record.missing_leads()),
@@ -263,7 +326,7 @@ def _examine(record: Record) -> tuple[dict[str, Any], dict[str, float | None], s
     measured = measure(record)
     beats = len(measured.r_peaks) > 0
     reason = None if beats else "no heart beat is seen in the signal: check the electrodes and record again"
-    return seen, measured.summary(), reason
+    return _Seen(record, record, quality, measured.summary(), reason)
 
 
 def _run(ecg: Record | Page, model: Model) -> tuple[Array, Array]:

@@ -21,6 +21,7 @@ Tensor = npt.NDArray[np.float32]
 MAX_FLAT_LEADS = 2  # of twelve; more and the electrodes were off
 MAX_MISSING = 0.1  # of the samples of a window
 MAX_LEAD_MISSING = 0.5  # of one lead's samples in a window
+LEAST_SHOWN = 1.0  # s of each lead in a partial window
 # mV, of the 0.2 % largest samples: real ECGs have 0.15 (one of Georgia's) to 7 (PTB-XL). A gain wrong by a thousand is
 # outside, one wrong by ten often is not.
 MAX_CONTRADICTION = 0.1
@@ -41,12 +42,14 @@ class SignalSpec:
     """How a record becomes ``signal`` (n, 12, samples) mV at ``fs`` Hz and, with ``scalars``, ``scalars`` (n, 8).
 
     ``baseline`` is the running median's window in seconds. A longer record gives several windows that overlap by half.
+    With ``partial`` each lead may be there for a part of the window only, as pages show them.
     """
 
     fs: float = 300.0
     samples: int = 1500
     baseline: float = 1.0
     scalars: bool = False
+    partial: bool = False
 
     @property
     def duration(self) -> float:
@@ -74,7 +77,7 @@ def check_record(record: Record, spec: SignalSpec) -> None:
     if missing := record.missing_leads():
         names = ", ".join(missing)
         raise SignalError(f"lead{'s' * (len(missing) > 1)} {names} not recorded: all twelve leads are needed")
-    if record.duration < spec.duration - 1 / record.fs:
+    if not spec.partial and record.duration < spec.duration - 1 / record.fs:
         raise SignalError(f"only {record.duration:.2f} s recorded: at least {spec.duration:g} s are needed")
     if signal.limb_contradiction(record) > MAX_CONTRADICTION:
         raise SignalError("the limb leads contradict each other (III is not II - I): check the leads' names and order")
@@ -88,7 +91,8 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     """Cut a prepared record into windows (n, 12, samples) mV, half overlapping; return them and their starts (n,) in s.
 
     What a record lacks of one window counts as a gap. Gaps are 0, the baseline's level; windows with more than
-    ``MAX_MISSING`` of them are left out. Raises SignalError when none is left.
+    ``MAX_MISSING`` of them, or with less than ``LEAST_SHOWN`` of a lead if they may be partial, are left out. Raises
+    SignalError when none is left.
     """
     short = max(spec.samples - prepared.signal.shape[1], 0)  # a sample or two at low rates, after rounding
     samples = np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan)
@@ -97,16 +101,26 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     starts = np.linspace(0, last, count).round().astype(int)
     windows = np.stack([samples[:, s : s + spec.samples] for s in starts])
     missing = np.isnan(windows)
-    whole = (missing.mean(axis=(1, 2)) <= MAX_MISSING) & (missing.mean(axis=2).max(axis=1) <= MAX_LEAD_MISSING)
+    whole = _is_shown(missing, spec)
     flat = np.fmax.reduce(windows, axis=2) - np.fmin.reduce(windows, axis=2) < signal.FLAT_MV
     whole &= flat.sum(axis=1) <= MAX_FLAT_LEADS
     if not whole.any():
-        raise SignalError(f"too much of the signal is missing or flat: {spec.duration:g} s in one piece are needed")
+        needed = f"{LEAST_SHOWN:g} s of every lead" if spec.partial else f"{spec.duration:g} s in one piece"
+        raise SignalError(f"too much of the signal is missing or flat: {needed} are needed")
     windows = np.where(missing, np.float32(0), windows)[whole]
     peak = float(np.percentile(np.abs(windows), 99.8))
     if not LEAST_PEAK <= peak <= MOST_PEAK:
         raise SignalError(f"amplitudes of {peak:.3g} mV are no ECG's: check the gain and the unit")
     return windows, (starts[whole] / spec.fs).astype(np.float32)
+
+
+def _is_shown(missing: npt.NDArray[np.bool_], spec: SignalSpec) -> npt.NDArray[np.bool_]:
+    """Say for each window (n,) whether enough of it is there; ``missing`` is (n, 12, samples)."""
+    if spec.partial:
+        return np.asarray((~missing).sum(axis=2).min(axis=1) >= LEAST_SHOWN * spec.fs)
+    return np.asarray(
+        (missing.mean(axis=(1, 2)) <= MAX_MISSING) & (missing.mean(axis=2).max(axis=1) <= MAX_LEAD_MISSING)
+    )
 
 
 def signal_tensors(record: Record, spec: SignalSpec) -> tuple[dict[str, Tensor], Tensor]:

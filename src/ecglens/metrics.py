@@ -13,34 +13,52 @@ Values = npt.NDArray[np.float64]
 
 def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     """Area under the ROC curve: the chance that a positive scores above a negative, ties counting half."""
-    truth_, score_ = _known(truth, score)
-    positives = int(truth_.sum())
-    negatives = len(truth_) - positives
-    if not positives or not negatives:
-        return float("nan")
-    _, inverse, counts = np.unique(score_, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # mean rank of tied scores
-    return float((ranks[truth_ == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    positives, negatives, _ = tally(truth, score)
+    return float(roc_area(positives, negatives))
 
 
 def auprc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     """Average precision: the precision at each threshold weighted by the recall it adds, no interpolation."""
-    precision, recall, _ = precision_recall(truth, score)
-    if not len(recall):
-        return float("nan")
-    return float(np.sum(np.diff(recall, prepend=0) * precision))
+    positives, negatives, _ = tally(truth, score)
+    return float(precision_area(positives, negatives))
+
+
+def tally(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Values, Values, Values]:
+    """Positives and negatives at each distinct score, and these scores, falling; (distinct scores,) each."""
+    truth_, score_ = known(truth, score)
+    scores, which = np.unique(-score_, return_inverse=True)
+    positives, negatives = (np.bincount(which, of, len(scores)).astype(np.float64) for of in (truth_, 1 - truth_))
+    return positives, negatives, -scores
+
+
+def roc_area(positives: Values, negatives: Values) -> Values:
+    """Area under the ROC curve (...) of counts (..., scores) at falling scores; NaN without positives or negatives."""
+    above = np.cumsum(positives, axis=-1) - positives / 2
+    pairs = positives.sum(axis=-1) * negatives.sum(axis=-1)
+    return _divided((negatives * above).sum(axis=-1), pairs)
+
+
+def precision_area(positives: Values, negatives: Values) -> Values:
+    """Average precision (...) of counts (..., scores) at falling scores; NaN without positives."""
+    hits = np.cumsum(positives, axis=-1)
+    called = hits + np.cumsum(negatives, axis=-1)
+    return _divided((positives * hits / np.maximum(called, 1)).sum(axis=-1), positives.sum(axis=-1))
+
+
+def roc(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Values, Values]:
+    """Points of the ROC curve from (0, 0) to (1, 1): one less specificity, and sensitivity."""
+    positives, negatives, _ = tally(truth, score)
+    false_share, true_share = (np.append(0, _divided(np.cumsum(n), n.sum())) for n in (negatives, positives))
+    return false_share, true_share
 
 
 def precision_recall(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Values, Values, Values]:
     """Precision, recall and threshold at each distinct score, falling; empty where there are no positives."""
-    truth_, score_ = _known(truth, score)
-    if not truth_.any():
+    positives, negatives, threshold = tally(truth, score)
+    if not positives.any():
         return np.empty(0), np.empty(0), np.empty(0)
-    order = np.argsort(-score_, kind="stable")
-    last_of_tie = np.append(np.diff(score_[order]) != 0, True)
-    hits = np.cumsum(truth_[order])[last_of_tie]
-    called = (np.arange(len(order)) + 1)[last_of_tie]
-    return hits / called, hits / truth_.sum(), score_[order][last_of_tie]
+    hits = np.cumsum(positives)
+    return hits / (hits + np.cumsum(negatives)), hits / hits[-1], threshold
 
 
 def best_f1_threshold(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
@@ -49,9 +67,24 @@ def best_f1_threshold(truth: npt.ArrayLike, score: npt.ArrayLike) -> float:
     if not len(threshold):
         return float("nan")
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    best = int(np.argmax(f1))
-    below = threshold[best + 1] if best + 1 < len(threshold) else threshold[best]
-    return float((threshold[best] + below) / 2)
+    return _below(threshold, int(np.argmax(f1)))
+
+
+def sensitivity_threshold(truth: npt.ArrayLike, score: npt.ArrayLike, least: float) -> float:
+    """The highest threshold at which sensitivity is ``least`` or more; halfway to the next score below."""
+    _, recall, threshold = precision_recall(truth, score)
+    return _below(threshold, int(np.argmax(recall >= least))) if len(threshold) else float("nan")
+
+
+def precision_threshold(truth: npt.ArrayLike, score: npt.ArrayLike, least: float) -> float:
+    """The lowest threshold at which positive predictive value is ``least`` or more; NaN where it never is."""
+    precision, _, threshold = precision_recall(truth, score)
+    reached = threshold[precision >= least]
+    return float(reached[-1]) if len(reached) else float("nan")
+
+
+def _below(threshold: Values, i: int) -> float:
+    return float(threshold[i : i + 2].mean())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +124,7 @@ class Confusion:
 
 def confusion(truth: npt.ArrayLike, score: npt.ArrayLike, threshold: float) -> Confusion:
     """Counts of true and false calls when ``score >= threshold`` is positive."""
-    truth_, score_ = _known(truth, score)
+    truth_, score_ = known(truth, score)
     called, real = score_ >= threshold, truth_ == 1
     return Confusion(
         int((called & real).sum()),
@@ -103,38 +136,28 @@ def confusion(truth: npt.ArrayLike, score: npt.ArrayLike, threshold: float) -> C
 
 def calibration_error(truth: npt.ArrayLike, probability: npt.ArrayLike, bins: int = 15) -> float:
     """Expected calibration error of probabilities in [0, 1] over bins of equal width (Guo et al., ICML 2017)."""
-    truth_, probability_ = _known(truth, probability)
-    if not len(truth_):
-        return float("nan")
+    expected, found, count = reliability(truth, probability, bins)
+    return float(_divided((count * np.abs(expected - found)).sum(), count.sum()))
+
+
+def reliability(truth: npt.ArrayLike, probability: npt.ArrayLike, bins: int) -> tuple[Values, Values, Values]:
+    """Mean probability, share of positives and count in each bin of equal width on [0, 1] that holds any."""
+    truth_, probability_ = known(truth, probability)
     which = np.minimum((probability_ * bins).astype(int), bins - 1)
-    gap = np.bincount(which, probability_ - truth_, bins)
-    return float(np.abs(gap).sum() / len(truth_))
+    count = np.bincount(which, minlength=bins)
+    held = count > 0
+    sums = [np.bincount(which, values, bins)[held] for values in (probability_, truth_)]
+    return sums[0] / count[held], sums[1] / count[held], count[held].astype(np.float64)
 
 
-def fit_platt(truth: npt.ArrayLike, logit: npt.ArrayLike, steps: int = 100) -> tuple[float, float]:
-    """Slope and offset (a, b) of the likeliest ``sigmoid(a * logit + b)`` (Platt 1999), by Newton's method.
+def risk_coverage(wrong: npt.ArrayLike, sureness: npt.ArrayLike) -> tuple[Values, Values]:
+    """Share answered, and share of wrong among the answered, as ever less sure answers (n,) are given.
 
-    Targets are smoothed as Platt proposes, so that separable labels give finite values; no labels give (1, 0).
+    Answers that are as sure are given together (El-Yaniv and Wiener, JMLR 11, 2010).
     """
-    truth_, logit_ = _known(truth, logit)
-    if not len(truth_):
-        return 1.0, 0.0
-    centre, spread = float(logit_.mean()), float(logit_.std()) or 1.0  # steps below are in units of the spread
-    positives = truth_.sum()
-    negatives = len(truth_) - positives
-    target = np.where(truth_ == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    design = np.column_stack([(logit_ - centre) / spread, np.ones_like(logit_)])
-    weights = np.array([1.0, 0.0])
-    for _ in range(steps):
-        p = sigmoid(design @ weights)
-        gradient = design.T @ (p - target)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        weights -= step / max(1.0, float(np.abs(step).max()))  # a full step may overshoot far from the optimum
-        if np.abs(step).max() < 1e-9:
-            break
-    slope = float(weights[0]) / spread
-    return slope, float(weights[1]) - slope * centre
+    errors, rest, _ = tally(wrong, sureness)
+    answered = np.cumsum(errors + rest)
+    return answered / answered[-1], np.cumsum(errors) / answered
 
 
 def sigmoid(logit: npt.ArrayLike) -> Values:
@@ -142,10 +165,21 @@ def sigmoid(logit: npt.ArrayLike) -> Values:
     return np.asarray(np.exp(-np.logaddexp(0, -np.asarray(logit, np.float64))))
 
 
-def _known(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Values, Values]:
+def logit(probability: npt.ArrayLike) -> Values:
+    """The inverse of ``sigmoid``; probabilities of 0 and 1 count as 1e-12 from there, so that all are finite."""
+    inside = np.clip(np.asarray(probability, np.float64), 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
+
+
+def known(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[Values, Values]:
+    """Labels and scores as float64, without those whose label is unknown."""
     truth_, score_ = np.asarray(truth, np.float64), np.asarray(score, np.float64)
-    known = ~np.isnan(truth_)
-    return truth_[known], score_[known]
+    there = ~np.isnan(truth_)
+    return truth_[there], score_[there]
+
+
+def _divided(part: Values, whole: Values) -> Values:
+    return np.asarray(part / np.where(np.asarray(whole) > 0, whole, np.nan))
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -1,7 +1,6 @@
 """Print records: files of digital ECGs in, pages in PNG, JPEG, PDF or SVG out, with their truth where it is wanted."""
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +12,9 @@ from zlib import crc32
 import cv2
 import numpy as np
 
-from ecglens.errors import FAULT, EcgLensError, FormatError, SignalError, UnreadableError, UsageError
+from ecglens.errors import FormatError, SignalError, UsageError
 from ecglens.intervals import measure
-from ecglens.io import NOTHING_SAID, Given, find_files, open_file
+from ecglens.io import NOTHING_SAID, Given, find_files, for_each
 from ecglens.paper import truth, vector
 from ecglens.paper.damage import WAYS, wear
 from ecglens.paper.drawing import draw
@@ -26,8 +25,6 @@ from ecglens.paper.sheet import Gain, Sheet, compose
 from ecglens.paper.style import load_style, random_style
 from ecglens.processes import spread
 from ecglens.record import Record
-
-log = logging.getLogger(__name__)
 
 FORMATS: Final = ("png", "jpg", "jpeg", "pdf", "svg")
 
@@ -68,7 +65,7 @@ class Plan:
         if not 0 <= low <= high <= 1:
             raise UsageError(f"grades of wear from {low:g} to {high:g} are none: give them rising, within 0 and 1")
         if high == 0 and (self.ways != WAYS or self.without):
-            raise UsageError("nothing is worn to grade 0: give --wear too, or leave out --way and --without")
+            raise UsageError("nothing is worn to grade 0: give a grade of wear too, or leave out its ways and effects")
 
     @property
     def grades(self) -> tuple[float, float]:
@@ -99,10 +96,12 @@ def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None, s
 
     Of folders all digital ECGs below are taken, and the pages lie as their records do. ``ending`` is that of the pages
     in a folder, "png" by default. Raises UsageError for endings that are none of ``FORMATS``, one file for several
-    records, two records for one page, a folder without records, and an output that cannot be written.
+    records, two records for one page, folders without any record, and an output that cannot be written.
     """
     given = list(inputs)
     found = [pair for path in given for pair in _records(path, said)]
+    if all(source.is_dir() for source, _ in found):
+        raise UsageError(f"there are no digital ECGs in {', '.join(map(str, given))}: name the files themselves")
     if ending is not None and ending not in FORMATS:
         raise UsageError(f"pages cannot be written as {ending!r}: choose {', '.join(FORMATS)}")
     if len(found) == 1 and not given[0].is_dir() and output.suffix and not output.is_dir():
@@ -121,13 +120,12 @@ def find_jobs(inputs: Iterable[Path], output: Path, ending: str | None = None, s
 
 
 def _records(path: Path, said: Given) -> list[tuple[Path, str]]:
-    """The files of a folder's digital ECGs, or the one given, and what their pages are called."""
-    if not path.is_dir():
-        return [(path, path.stem)]
-    files = find_files(path, said, pictures=False)
-    if not files:
-        raise UsageError(f"the folder {path} holds no digital ECGs: name the files themselves")
-    return [(file, str(file.relative_to(path).with_suffix(""))) for file in files]
+    """The files of a folder's digital ECGs, or the one given, and what their pages are called.
+
+    A folder without any stands for itself, to be refused when its turn comes.
+    """
+    files = find_files(path, said, pictures=False) if path.is_dir() else []
+    return [(file, str(file.relative_to(path).with_suffix(""))) for file in files] or [(path, path.stem)]
 
 
 def print_all(jobs: Sequence[Job], plan: Plan, workers: int = 1) -> Iterator[list[Printed]]:
@@ -139,25 +137,14 @@ def print_all(jobs: Sequence[Job], plan: Plan, workers: int = 1) -> Iterator[lis
 
 
 def _print_file(job: Job, plan: Plan) -> list[Printed]:
-    printed: list[Printed] = []
-    opened, count = None, 1
-    while len(printed) < count:
-        target = job.target
-        try:
-            opened = opened or open_file(job.source, plan.said)
-            count = opened.count
-            if count > 1:
-                target = target.with_stem(f"{target.stem}-{len(printed) + 1}")
-            page = _print(opened.read(len(printed) + 1), job.source.name, target, plan)
-            printed.append(Printed(target, _small(page.pixels), None))
-        except UnreadableError as error:
-            printed.append(Printed(target, None, str(error)))
-        except EcgLensError:
-            raise
-        except Exception:  # a fault of ours must not cost a folder its other pages
-            log.exception("%s could not be printed", target.name)
-            printed.append(Printed(target, None, FAULT))
-    return printed
+    def target(number: int, count: int) -> Path:
+        return job.target.with_stem(f"{job.target.stem}-{number}") if count > 1 else job.target
+
+    def take(record: Record | Page, *place: int) -> Printed:
+        page = _print(record, job.source.name, target(*place), plan)
+        return Printed(target(*place), _small(page.pixels), None)
+
+    return list(for_each(job.source, plan.said, take, lambda reason, *place: Printed(target(*place), None, reason)))
 
 
 def _print(record: Record | Page, source: str, target: Path, plan: Plan) -> Page:
@@ -170,7 +157,7 @@ def _print(record: Record | Page, source: str, target: Path, plan: Plan) -> Page
     sheet, grade = _compose(record, plan, rng), float(rng.uniform(*plan.grades))
     flat = grade == 0 and plan.rotation == 0
     if target.suffix == ".svg" and not flat:
-        raise UsageError("an SVG page is neither worn nor turned: choose PNG, or leave out --wear and --rotation")
+        raise UsageError("an SVG page is neither worn nor turned: choose PNG, or leave out wear and rotation")
     page = draw(sheet, plan.px_per_mm, plan.rotation)
     page = wear(page, grade, rng, ways=plan.ways, without=plan.without)
     if flat and target.suffix in (".svg", ".pdf"):

@@ -39,8 +39,13 @@ class Recipe:
     balance: float = 0.999  # beta of the class-balanced loss (Cui et al., CVPR 2019); 0 weighs all alike
     average: float = 0.999  # decay of the running mean of the weights that is scored and kept
     scalars: bool = False
-    layouts: tuple[str, ...] = PAPER_LAYOUTS  # pages: names, or TOML files
-    wear: float = 0.0  # pages: each is worn to a grade between 0 and this
+    seconds: float = 5.0  # signals: of one window
+    partial: bool = False  # signals: each is shown as far as a page of ``layouts`` shows it
+    layouts: tuple[str, ...] = PAPER_LAYOUTS  # names, or TOML files
+    wear: float = 0.0  # pages: those that are worn are worn to a grade between 0 and this
+    worn: float = 1.0  # pages: the share of them that is worn, if any is
+    teacher: str | None = None  # pages: the run folder of a ``partial`` signal network, which answers for each as well
+    auxiliary: bool = False  # the dataset's statements, RR, PR and QRS are learnt as well; the trained model drops them
     seed: int = 1
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     valid_folds: tuple[int, ...] = (9,)
@@ -50,8 +55,8 @@ class Recipe:
             raise ValueError("a recipe needs stages, a batch_size of 1 or more, and folds to train and to validate on")
         if not (0 <= self.balance < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
             raise ValueError("balance and average must be from 0 to below 1, weight_decay 0 or more")
-        if not (self.layouts and 0 <= self.wear <= 1):
-            raise ValueError("a recipe needs layouts, and wear from 0 to 1")
+        if not (self.layouts and 0 <= self.wear <= 1 and 0 <= self.worn <= 1 and 1 <= self.seconds <= 60):
+            raise ValueError("a recipe needs layouts, wear and worn from 0 to 1, and windows of 1 to 60 seconds")
 
     def epochs_before(self, stage: int) -> int:
         """How many epochs, the begun ones counted whole, the stages before ``stage`` have."""

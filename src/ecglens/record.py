@@ -55,12 +55,14 @@ class Truth:
 class Record:
     """A 12-lead ECG: ``signal`` float32 mV, shape (12, T), rows in the order of ``leads.LEADS``; ``fs`` in Hz.
 
-    NaN means "not recorded". Raises SignalError when the shape, type, rate or values cannot be an ECG.
+    NaN means "not recorded". ``id`` is what its file calls this one of several ECGs; never anything of a patient.
+    Raises SignalError when the shape, type, rate or values cannot be an ECG.
     """
 
     signal: Signal
     fs: float
     truth: Truth | None = None
+    id: str | None = None
 
     def __post_init__(self) -> None:
         if self.signal.ndim != 2 or self.signal.shape[0] != len(LEADS) or self.signal.shape[1] == 0:

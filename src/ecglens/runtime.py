@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from ecglens.errors import ConfigError, ModelError
 from ecglens.inputs import ImageSpec, SignalSpec
 from ecglens.labels import KEYS
 from ecglens.metrics import sigmoid
+from ecglens.sessions import open_session
 
 Array = npt.NDArray[np.float32]
 
@@ -28,7 +29,9 @@ _SPECS: Final[dict[str, type[ImageSpec | SignalSpec]]] = {"image": ImageSpec, "s
 class Card:
     """What a model is: its name, its version, its input, and how its logits become probabilities and calls.
 
-    ``calibration`` gives slope and offset by label, ``thresholds`` the probability from which a label is positive.
+    ``calibration`` gives slope and offset by label, ``thresholds`` the probability from which a label is positive,
+    ``sensitive`` that which 95 % of the positives reach, ``unsure`` between which two an answer is unsure. Cards of
+    version 0.1 have neither of the last two: all their answers pass for sure.
     """
 
     name: str
@@ -38,11 +41,18 @@ class Card:
     spec: ImageSpec | SignalSpec
     calibration: Mapping[str, tuple[float, float]]
     thresholds: Mapping[str, float]
+    sensitive: Mapping[str, float] = field(default_factory=dict)
+    unsure: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def not_judged(self) -> tuple[str, ...]:
         """Labels that the model was found unable to tell: their threshold is one that no probability reaches."""
         return tuple(key for key in self.labels if self.thresholds[key] > 1)
+
+    def is_unsure(self, key: str, probability: float) -> bool:
+        """Whether the answer for a label is so near to the other one that a person should give it."""
+        low, high = self.unsure.get(key, (0.0, 0.0))
+        return low <= probability < high
 
     def probabilities(self, logits: Array) -> npt.NDArray[np.float64]:
         """Calibrated probabilities (..., labels) of logits (..., labels)."""
@@ -85,10 +95,8 @@ def _load(path: Path, graph_modified: int, card_modified: int) -> Model:
     card = _read_card(path.with_suffix(".json"))
     if hashlib.sha256(graph).hexdigest() != card.sha256:
         raise ModelError(f"the model {path.name} is damaged or not the one of its card: install or export it again")
-    import onnxruntime  # a tenth of a second that `--help` need not wait for
-
     try:
-        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        session = open_session(graph)
     except Exception as error:
         raise ModelError(f"the model {path.name} cannot be run: {error}; export it again") from error
     if session.get_outputs()[0].shape[-1] != len(card.labels):
@@ -102,7 +110,10 @@ def _read_card(path: Path) -> Card:
         calibration = {key: values["calibration"][key] for key in values["labels"]}
         if unknown := set(values["labels"]) - set(KEYS):
             raise ValueError(f"unknown labels {sorted(unknown)}")
-        if not np.isfinite([*values["thresholds"].values(), *(x for pair in calibration.values() for x in pair)]).all():
+        sensitive = {key: float(value) for key, value in values.get("sensitive", {}).items()}
+        unsure = {key: (float(low), float(high)) for key, (low, high) in values.get("unsure", {}).items()}
+        pairs = (*calibration.values(), *unsure.values())
+        if not np.isfinite([*values["thresholds"].values(), *sensitive.values(), *(x for p in pairs for x in p)]).all():
             raise ValueError("calibration or thresholds are not finite")
         return Card(
             name=values["name"],
@@ -112,6 +123,8 @@ def _read_card(path: Path) -> Card:
             spec=build(_SPECS[values["kind"]], values["spec"], path.name),
             calibration={key: (float(slope), float(offset)) for key, (slope, offset) in calibration.items()},
             thresholds={key: float(values["thresholds"][key]) for key in values["labels"]},
+            sensitive=sensitive,
+            unsure=unsure,
         )
     except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the model card {path.name} is damaged ({error!r}): export the model again") from error

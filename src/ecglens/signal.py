@@ -9,11 +9,13 @@ from functools import lru_cache
 import bottleneck
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ecglens.leads import DERIVED_FROM_I_II
 from ecglens.record import Record, Signal, fill_gaps
 
 FLAT_MV = 0.01  # from end to end; amplifier noise alone is more
+BEAT_S = 2.0  # holds a beat of all but the slowest hearts, and little baseline wander
 _ZERO_CROSSINGS = 12  # of the windowed sinc, each side: right to 0.2 % up to 80 % of the Nyquist rate
 
 
@@ -30,12 +32,12 @@ def resample(record: Record, fs: float) -> Record:
     gaps = np.isnan(record.signal)
     filled = fill_gaps(record.signal) if gaps.any() else record.signal
     weights, reach = _kernel(ratio.numerator, ratio.denominator)
-    centre, phase = np.divmod(np.arange(length) * ratio.denominator, ratio.numerator)
     padded = np.pad(filled, ((0, 0), (reach, reach + 1)), mode="reflect", reflect_type="odd")
+    padded = np.pad(padded, ((0, 0), (0, ratio.denominator)))  # for the last step, of which the surplus is cut off
     out = np.empty((filled.shape[0], length), np.float32)
-    for p in range(ratio.numerator):  # every output sample of one phase uses the same weights
-        taps = centre[phase == p, None] + np.arange(2 * reach + 2)
-        out[:, phase == p] = padded[:, taps] @ weights[p]
+    for row, lead in zip(out, padded, strict=True):  # one lead at a time: the pieces overlap, and hold it many times
+        pieces = sliding_window_view(lead, len(weights))[:: ratio.denominator]
+        row[:] = (np.ascontiguousarray(pieces) @ weights).reshape(-1)[:length]
     if gaps.any():
         nearest = np.minimum(np.rint(np.arange(length) / float(ratio)).astype(int), gaps.shape[1] - 1)
         out[gaps[:, nearest]] = np.nan
@@ -44,13 +46,16 @@ def resample(record: Record, fs: float) -> Record:
 
 @lru_cache(maxsize=16)
 def _kernel(up: int, down: int) -> tuple[Signal, int]:
-    """Weights (up, 2 * reach + 2) of the interpolating filter for each output phase, and its reach in samples."""
+    """The interpolating filter's weights (samples, up), and its reach in samples.
+
+    A step over ``down`` samples gives ``up`` new ones, each a weighted sum of those around it.
+    """
     cutoff = min(1.0, up / down)
     reach = int(np.ceil(_ZERO_CROSSINGS / cutoff))
-    distance = np.arange(-reach, reach + 2) - np.arange(up)[:, None] / up
+    distance = np.arange(-reach, down + reach + 1)[:, None] - np.arange(up) * down / up
     window = np.i0(6.0 * np.sqrt(np.clip(1 - (distance * cutoff / _ZERO_CROSSINGS) ** 2, 0, None))) / np.i0(6.0)
     weights = cutoff * np.sinc(cutoff * distance) * window * (np.abs(distance) * cutoff <= _ZERO_CROSSINGS)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32), reach
+    return (weights / weights.sum(axis=0)).astype(np.float32), reach
 
 
 def remove_baseline(record: Record, window: float = 1.0) -> Record:
@@ -81,6 +86,16 @@ def flat_leads(record: Record) -> npt.NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         span = np.fmax.reduce(record.signal, axis=1) - np.fmin.reduce(record.signal, axis=1)
     return np.asarray(span < FLAT_MV)
+
+
+def amplitudes(record: Record) -> npt.NDArray[np.float32]:
+    """From end to end, mV, each lead (12,): the median over pieces of ``BEAT_S``, NaN where nothing was recorded."""
+    length = min(round(BEAT_S * record.fs), record.signal.shape[1])
+    whole = record.signal.shape[1] // length * length
+    pieces = record.signal[:, :whole].reshape(len(record.signal), -1, length)
+    with np.errstate(invalid="ignore"):
+        spans = np.fmax.reduce(pieces, axis=2) - np.fmin.reduce(pieces, axis=2)
+    return np.asarray(bottleneck.nanmedian(spans, axis=1), np.float32)
 
 
 def limb_contradiction(record: Record) -> float:

@@ -32,6 +32,11 @@ class Team:
         if self.size > 1:
             dist.barrier()
 
+    def in_step(self, network: nn.Module) -> nn.Module:
+        """The network, its batch norms over the batches of the whole team (which PyTorch can do on CUDA only)."""
+        together = self.size > 1 and next(network.parameters()).is_cuda
+        return nn.SyncBatchNorm.convert_sync_batchnorm(network) if together else network  # type: ignore[no-untyped-call]
+
     def share(self, network: nn.Module) -> nn.Module:
         """The network with gradients averaged over the team; as it is in a team of one."""
         return DistributedDataParallel(network) if self.size > 1 else network

@@ -7,12 +7,14 @@ run killed at any moment goes on to the same result (of one process, on the same
 import json
 import logging
 import time
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -22,26 +24,29 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from ecglens import metrics
+from ecglens.calibration import calibrate
 from ecglens.datasets.index import Dataset as Exams
 from ecglens.datasets.index import open_dataset
-from ecglens.datasets.store import Store, prepare_store
+from ecglens.datasets.store import Store, is_packed, open_store, pack_exams
 from ecglens.errors import UsageError
-from ecglens.examples import Examples, Order, Windows
+from ecglens.examples import Examples, Order, Windows, auxiliary_targets, network_inputs
+from ecglens.figures import draw_training
 from ecglens.files import replace_file
 from ecglens.inputs import ImageSpec, SignalSpec
 from ecglens.labels import DIAGNOSES, KEYS
-from ecglens.models.checkpoint import Spec, build_network, load_weights, save_trained
+from ecglens.models import checkpoint
+from ecglens.models.checkpoint import Spec, build_network, load_trained, load_weights
 from ecglens.models.inception import InceptionNet
+from ecglens.models.losses import Objective, balanced_weights
 from ecglens.processes import cores
 from ecglens.recipe import Recipe
-from ecglens.team import Team, joined
+from ecglens.team import ALONE, Team, joined
 
 log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 
 CHECKPOINT_SECONDS = 120.0
-LEAST_AUROC = 0.7  # a label that the validation exams show the network cannot tell is never called positive
-NEVER = 1.01  # a threshold that no probability reaches
+TARGETS = frozenset({"labels", "shown", "auxiliary"})  # what a batch holds besides the network's inputs
 
 
 def train(
@@ -62,30 +67,63 @@ def train(
     """
     if init == "imagenet" and kind == "signal":
         raise UsageError("there are no ImageNet weights for signals: use --init none or a file")
+    if recipe.teacher and kind == "signal":
+        raise UsageError("a teacher is for pages: take the key teacher out of the recipe")
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    spec: Spec = ImageSpec(size=recipe.stages[-1].size) if kind == "image" else SignalSpec(scalars=recipe.scalars)
-    exams = open_dataset(data)
-    parts = exams.split(recipe.train_folds, recipe.valid_folds)
-    check_labels(exams.labels[parts[1]])
+    torch.backends.cudnn.benchmark = True  # batches are all alike: the quickest convolution is worth looking for
+    spec = _spec(kind, recipe)
+    teacher, taught = _teacher(recipe.teacher)
     torch.manual_seed(recipe.seed)
     fresh = not (out / "checkpoint.pt").exists()
     network = build_network(spec, imagenet=fresh and init == "imagenet")
     if fresh and init not in ("imagenet", "none"):
         load_weights(network, Path(init))
     with joined(where) as team:
-        run = {"kind": kind, "init": init, "data": exams.name, "exams": len(exams), "recipe": asdict(recipe)}
-        claim(out, run, team)
-        if min(recipe.batch_size, len(parts[0])) < team.size:
-            raise UsageError(f"{team.size} processes are too many for one batch: start fewer, or give larger batches")
+        exams = None if _is_packed(out) or not team.leads else _open(data, recipe)
+        claim(out, {"kind": kind, "init": init, "data": data.resolve().name, "recipe": asdict(recipe)}, team)
         workers = cores() // team.on_host if workers is None else workers
-        prepare = partial(_prepare, exams, out, kind == "signal" and recipe.scalars, max(workers, 1), team)
-        stores = prepare("train", parts[0]), prepare("valid", parts[1])
+        stores = _stores(exams, out, recipe, max(workers, 1), team)
+        if min(recipe.batch_size, len(stores[0])) < team.size:
+            raise UsageError(f"{team.size} processes are too many for one batch: start fewer, or give larger batches")
         if isinstance(network, InceptionNet) and recipe.scalars:
             _scale(network, stores[0].scalars)
+        auxiliary = auxiliary_targets(stores[0]) if recipe.auxiliary else None
+        if auxiliary is not None:
+            checkpoint.widen(network, auxiliary.shape[1])
         if not team.leads:
             torch.manual_seed(recipe.seed + team.rank)  # each drops out other activations
-        facts = {"data": exams.name, "init": Path(init).name}
-        Run(network.to(where), spec, recipe, *stores, out, where, workers, facts, team).go()
+        examples = Examples(stores[0], spec, recipe, teacher=taught, auxiliary=auxiliary)
+        objective = _objective(stores[0], recipe, teacher, where)
+        windows = Windows(stores[1], spec, recipe)
+        network = team.in_step(network.to(where))
+        facts = {"data": stores[0].source, "init": Path(init).name}
+        Run(network, recipe, examples, windows, objective, out, where, workers, facts, team).go()
+
+
+def _spec(kind: Literal["image", "signal"], recipe: Recipe) -> Spec:
+    if kind == "image":
+        return ImageSpec(size=recipe.stages[-1].size)
+    usual = SignalSpec()
+    samples = round(recipe.seconds * usual.fs)
+    return replace(usual, samples=samples, scalars=recipe.scalars, partial=recipe.partial)
+
+
+def _teacher(folder: str | None) -> tuple[nn.Module, SignalSpec] | tuple[None, None]:
+    """The signal network that answers for pages, and what it takes.
+
+    Raises ModelError where it cannot be loaded, UsageError where it takes whole signals only.
+    """
+    if folder is None:
+        return None, None
+    teacher = load_trained(Path(folder))
+    if not (isinstance(teacher.spec, SignalSpec) and teacher.spec.partial and not teacher.spec.scalars):
+        raise UsageError(f"{folder} cannot teach pages: give the run of a signal model trained with partial = true")
+    return teacher.network, teacher.spec
+
+
+def _objective(store: Store, recipe: Recipe, teacher: nn.Module | None, device: torch.device) -> Objective:
+    positive, negative = (torch.from_numpy(w).to(device) for w in balanced_weights(store.labels, recipe.balance))
+    return Objective(positive, negative, teacher and teacher.to(device))
 
 
 def _scale(network: InceptionNet, values: Array) -> None:
@@ -95,18 +133,29 @@ def _scale(network: InceptionNet, values: Array) -> None:
     network.scalar_std.copy_(torch.from_numpy(np.where(deviation > 0, deviation, 1.0)))  # one may never vary
 
 
-def _prepare(
-    exams: Exams, out: Path, measured: bool, workers: int, team: Team, name: str, part: npt.NDArray[np.intp]
-) -> Store:
-    """The store of some exams, which the first of the team prepares while the others wait."""
-    if not team.leads:
-        team.wait()
-    with _bar(team) as bar:
-        task = bar.add_task(f"preparing {name}", total=len(part), rate="")
-        store = prepare_store(exams, part, out / name, measured, workers, tick=lambda: bar.advance(task))
-    if team.leads:
-        team.wait()
-    return store
+def _is_packed(out: Path) -> bool:
+    """Whether all exams of a run are in its folder: then the dataset may be on another machine."""
+    return is_packed(out / "train") and is_packed(out / "valid")
+
+
+def _open(data: Path, recipe: Recipe) -> Exams:
+    exams = open_dataset(data)
+    check_labels(exams.labels[exams.split(recipe.train_folds, recipe.valid_folds)[1]])
+    return exams
+
+
+def _stores(exams: Exams | None, out: Path, recipe: Recipe, workers: int, team: Team) -> tuple[Store, Store]:
+    """The exams to train and to validate on: the first of the team makes what ``out`` lacks while the others wait."""
+    folders = out / "train", out / "valid"
+    if exams is not None:
+        for folder, part in zip(folders, exams.split(recipe.train_folds, recipe.valid_folds), strict=True):
+            with _counted(f"packing {folder.name}", len(part)) as tick:
+                pack_exams(exams, part, folder, recipe.scalars or recipe.auxiliary, workers, tick)
+    for folder in folders if team.leads else ():
+        with _counted(f"preparing {folder.name}") as tick:
+            open_store(folder, workers, tick)
+    team.wait()
+    return open_store(folders[0], workers), open_store(folders[1], workers)
 
 
 def claim(out: Path, run: dict[str, Any], team: Team) -> None:
@@ -126,37 +175,15 @@ def check_labels(labels: Array) -> None:
             raise UsageError(f"the validation folds hold {key} always or never: choose folds that hold both")
 
 
-def balanced_weights(labels: Array, beta: float) -> tuple[Array, Array]:
-    """Weights of positives and of negatives, each (labels,), by effective number (Cui et al., CVPR 2019).
-
-    Scaled so that the mean weight of a known label is 1.
-    """
-    if not beta:
-        return np.ones(labels.shape[1], np.float32), np.ones(labels.shape[1], np.float32)
-    counts = np.stack([(labels == 1).sum(axis=0), (labels == 0).sum(axis=0)]).astype(np.float64)
-    weights = (1 - beta) / (1 - beta ** np.maximum(counts, 1))
-    weights *= counts.sum(axis=0) / np.maximum((weights * counts).sum(axis=0), 1e-12)
-    return weights[0].astype(np.float32), weights[1].astype(np.float32)
-
-
-def balanced_loss(logits: Tensor, labels: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    """Mean class-balanced binary cross-entropy over the known labels; unknown ones (NaN) count for nothing."""
-    known = ~torch.isnan(labels)
-    target = torch.where(known, labels, 0.0)
-    weight = known * torch.where(target > 0.5, positive, negative)
-    losses = nn.functional.binary_cross_entropy_with_logits(logits, target, weight, reduction="sum")
-    return losses / known.sum().clamp(min=1)
-
-
 @dataclass(slots=True, eq=False)
 class Run:
     """The state of one training run: what a checkpoint holds and what moves it on."""
 
     network: nn.Module
-    spec: Spec
     recipe: Recipe
-    train_store: Store
-    valid_store: Store
+    examples: Examples
+    exams: Windows  # to validate on
+    objective: Objective
     out: Path
     device: torch.device
     workers: int
@@ -183,6 +210,8 @@ class Run:
             if self.stage < len(self.recipe.stages):
                 self._start_stage()
             self._checkpoint()
+        if self.team.leads:
+            draw_training(self.out / "log.jsonl", self.out / "curves.png")
 
     def _start_stage(self) -> None:
         stage = self.recipe.stages[self.stage]
@@ -197,19 +226,16 @@ class Run:
 
     def _run_stage(self) -> None:
         stage = self.recipe.stages[self.stage]
-        order = Order(len(self.train_store), self.recipe, self.stage, self.step, self.team)
+        order = Order(len(self.examples.store), self.recipe, self.stage, self.step, self.team)
         total = stage.steps(order.per_epoch)
-        examples = Examples(self.train_store, self.spec, self.recipe)
         loader = DataLoader(
-            examples,
+            self.examples,
             batch_sampler=order,
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=use_one_thread,
             generator=torch.Generator(),  # its own: the global one is part of the checkpoint
         )
-        weights = [
-            torch.from_numpy(w).to(self.device) for w in balanced_weights(self.train_store.labels, self.recipe.balance)
-        ]
         losses: list[float] = []
         began, waited, ready = time.monotonic(), 0.0, time.monotonic()
         with _bar(self.team) as bar:
@@ -218,7 +244,7 @@ class Run:
             for batch in loader:
                 waited += time.monotonic() - ready
                 lr = stage.lr * schedule(self.step / total)
-                losses.append(self._learn(batch, lr, weights))
+                losses.append(self._learn(batch, lr))
                 self.step += 1
                 seen = len(losses) * self.recipe.batch_size
                 rate = seen / (time.monotonic() - began)
@@ -232,17 +258,15 @@ class Run:
                     self._checkpoint()
                 ready = time.monotonic()
 
-    def _learn(self, batch: dict[str, Tensor], lr: float, weights: list[Tensor]) -> float:
+    def _learn(self, batch: dict[str, Tensor], lr: float) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        inputs = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        labels = inputs.pop("labels")
-        if "pixels" in inputs:
-            inputs["pixels"] = inputs["pixels"].contiguous(memory_format=torch.channels_last)
+        inputs = network_inputs(batch, self.exams.spec, self.device)
+        targets = {name: inputs.pop(name) for name in TARGETS & inputs.keys()}
         select_part(self.network, self.recipe.stages[self.stage].part)
         with self._precision():
-            logits = self.shared(**inputs)
-        loss = balanced_loss(logits.float(), labels, *weights)
+            outputs = self.shared(**inputs)
+        loss = self.objective(outputs.float(), targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -262,8 +286,9 @@ class Run:
         self._checkpoint()
 
     def _score(self, epoch: float, facts: dict[str, float]) -> None:
-        logits = predict(self.average.module, self.valid_store, self.spec, self.device, self.workers)
-        scores = score(self.valid_store.labels, logits)
+        labels = self.exams.store.labels
+        logits = predict(self.average.module, self.exams, self.device, self.workers)
+        scores = score(labels, logits)
         line = {"epoch": epoch, **facts, "memory_mb": _memory(self.device), **scores}
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -274,12 +299,12 @@ class Run:
                 "recipe": asdict(self.recipe),
                 **self.facts,
                 "epoch": epoch,
-                "exams": {"train": len(self.train_store), "valid": len(self.valid_store)},
+                "exams": {"train": len(self.examples.store), "valid": len(labels)},
                 "scores": scores,
-                **calibrate(self.valid_store.labels, logits),
+                **calibrate(labels, logits),
             }
-            weights = {k: v.cpu().contiguous() for k, v in self.average.module.state_dict().items()}
-            save_trained(self.out, weights, self.spec, facts_kept)
+            weights = checkpoint.label_weights(self.average.module)
+            checkpoint.save_trained(self.out, weights, self.exams.spec, facts_kept)
 
     def _checkpoint(self) -> None:
         self.saved_at = time.monotonic()
@@ -315,13 +340,18 @@ class Run:
         log.info("going on from stage %d, step %d", self.stage + 1, self.step)
 
 
+def use_one_thread(_: int) -> None:
+    """Let a worker of a DataLoader draw on its own core only: there is one worker for each."""
+    cv2.setNumThreads(1)
+
+
 def select_part(network: nn.Module, part: str) -> None:
     """Put ``network`` in training mode with only ``part`` learning; batch norm moves only in part ``all``."""
     network.train()
     network.requires_grad_(part != "head")
     if part != "all":
         for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
                 module.eval().requires_grad_(False)
     classifier = network.classifier
     assert isinstance(classifier, nn.Linear)
@@ -345,16 +375,16 @@ def running_mean(averages: list[Tensor], values: list[Tensor], steps: Tensor | i
             average.copy_(value)  # batch norm's count of batches
 
 
-def predict(network: nn.Module, store: Store, spec: Spec, device: torch.device, workers: int) -> Array:
+def predict(network: nn.Module, exams: Windows, device: torch.device, workers: int) -> Array:
     """Return logits (n, labels) of every exam: the mean over its windows."""
     network.eval()
-    loader = DataLoader(Windows(store, spec), batch_size=32, num_workers=workers, collate_fn=list)
+    loader = DataLoader(exams, batch_size=32, num_workers=workers, collate_fn=list, worker_init_fn=use_one_thread)
     out: list[Array] = []
     with torch.inference_mode():
-        for exams in loader:
-            inputs = {name: torch.cat([exam[name] for exam in exams]).to(device) for name in exams[0]}
-            logits = network(**inputs).float().cpu()
-            counts = [len(next(iter(exam.values()))) for exam in exams]
+        for batch in loader:
+            joined = {name: torch.cat([exam[name] for exam in batch]) for name in batch[0]}
+            logits = network(**network_inputs(joined, exams.spec, device)).float().cpu()[:, : len(KEYS)]
+            counts = [len(next(iter(exam.values()))) for exam in batch]
             out += [part.mean(dim=0).numpy() for part in logits.split(counts)]
     return np.stack(out)
 
@@ -369,27 +399,20 @@ def score(labels: Array, logits: Array) -> dict[str, dict[str, float]]:
     return table
 
 
-def calibrate(labels: Array, logits: Array) -> dict[str, dict[str, Any]]:
-    """Platt's slope and offset by label, and the probability threshold of highest F1, from validation logits.
-
-    A label scored under ``LEAST_AUROC`` gets a threshold that no probability reaches.
-    """
-    found: dict[str, dict[str, Any]] = {"calibration": {}, "thresholds": {}}
-    for i, key in enumerate(KEYS):
-        slope, offset = metrics.fit_platt(labels[:, i], logits[:, i])
-        probability = metrics.sigmoid(slope * logits[:, i] + offset)
-        found["calibration"][key] = [round(slope, 5), round(offset, 5)]
-        skilled = metrics.auroc(labels[:, i], logits[:, i]) >= LEAST_AUROC
-        found["thresholds"][key] = round(metrics.best_f1_threshold(labels[:, i], probability), 5) if skilled else NEVER
-    return found
-
-
 def _memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device) // 2**20)
     import resource  # which Windows has not
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+@contextmanager
+def _counted(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """A bar that the function it gives moves on by a number of exams."""
+    with _bar(ALONE) as bar:
+        task = bar.add_task(what, total=total, rate="")
+        yield lambda count: bar.advance(task, count)
 
 
 def _bar(team: Team) -> Progress:

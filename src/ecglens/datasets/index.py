@@ -23,7 +23,8 @@ class Exam:
     """One ECG of a dataset, its signal not yet read.
 
     ``labels`` is float32 (7,) in the order of ``labels.KEYS``: 1, 0, or NaN where unknown. ``age`` in years, NaN
-    where unknown. ``fold`` is None in a dataset that has none.
+    where unknown. ``fold`` is None in a dataset that has none. ``statements`` are codes of whatever else, or more
+    finely, is said of the ECG.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Exam:
     labels: Labels
     age: float
     path: Path
+    statements: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)

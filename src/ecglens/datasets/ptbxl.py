@@ -55,24 +55,30 @@ def read_exam(exam: Exam) -> Record:
 
 def _exam(row: Mapping[str, str], line: int, folder: Path, column: str) -> Exam:
     try:
+        codes = _codes(row["scp_codes"])
         return Exam(
             id=str(int(row["ecg_id"])),
             patient=str(int(float(row["patient_id"]))),
             fold=int(row["strat_fold"]),
-            labels=_labels(row["scp_codes"], row["sex"]),
+            labels=_labels(codes, row["sex"]),
             age=_age(row["age"]),
             path=folder / f"{row[column]}.hea",
+            statements=codes,
         )
     except (ValueError, KeyError, TypeError, SyntaxError, OverflowError, RecursionError, MemoryError) as error:
         raise FormatError(f"{TABLE} has a wrong value in line {line}: download it again") from error
 
 
-def _labels(codes: str, sex: str) -> Labels:
-    present = ast.literal_eval(codes)
-    if not isinstance(present, dict):
+def _codes(text: str) -> frozenset[str]:
+    likelihoods = ast.literal_eval(text)
+    if not isinstance(likelihoods, dict):
         raise ValueError("scp_codes is no dictionary")
+    return frozenset(likelihoods)
+
+
+def _labels(codes: frozenset[str], sex: str) -> Labels:
     male = {"0": 1.0, "1": 0.0, "": np.nan}[sex.removesuffix(".0")]
-    return np.array([male if label.ptbxl is None else label.ptbxl in present for label in LABELS], np.float32)
+    return np.array([male if label.ptbxl is None else label.ptbxl in codes for label in LABELS], np.float32)
 
 
 def _age(text: str) -> float:

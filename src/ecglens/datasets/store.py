@@ -1,102 +1,169 @@
-"""Prepared records: the exams of a dataset made ready for training once, and kept beside the run."""
+"""Prepared records: the exams of a dataset made ready for training once, and kept beside the run.
+
+A store is a folder. Its packed parts are all that has to travel where training goes on elsewhere; what is unfolded from
+them is made again where it is missing.
+"""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.datasets.index import Dataset
+from ecglens.datasets.index import Dataset, Exam
+from ecglens.datasets.pack import Facts, read_pack, write_pack
 from ecglens.errors import UnreadableError, UsageError
 from ecglens.files import replace_file
 from ecglens.inputs import SignalSpec, check_record, prepare_record, signal_windows
 from ecglens.intervals import measure, scalars
+from ecglens.labels import KEYS
+from ecglens.leads import LEADS
 from ecglens.processes import spread
 from ecglens.record import Record
 
 log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
+Half = npt.NDArray[np.float16]
+
+SPEC: Final = SignalSpec()
+PART: Final = 1024  # exams, of which a part takes some 4 MB
+SAMPLES, FACTS = "samples.f16", "facts.npz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
     """Prepared records end to end; record i is ``samples[bounds[i] : bounds[i + 1]]``.
 
-    ``samples`` is (total, 12) float16 mV at ``fs`` Hz, ``bounds`` (n + 1,), ``scalars`` (n, 8) and ``labels`` (n, 7).
+    ``samples`` is (total, 12) float16 mV at ``SPEC.fs`` Hz, ``bounds`` (n + 1,), ``scalars`` (n, 8), NaN unless
+    measured, ``labels`` (n, 7), and ``statements`` (n,) each exam's codes with blanks between. ``source`` is the
+    dataset's name.
     """
 
-    samples: npt.NDArray[np.float16]
+    samples: Half
     bounds: npt.NDArray[np.int64]
     scalars: Array
     labels: Array
-    fs: float
+    statements: npt.NDArray[np.str_]
+    source: str
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def record(self, i: int) -> Record:
         """Return prepared record ``i``."""
-        return Record(np.ascontiguousarray(self.samples[self.bounds[i] : self.bounds[i + 1]].T, np.float32), self.fs)
+        samples = self.samples[self.bounds[i] : self.bounds[i + 1]].T
+        return Record(np.ascontiguousarray(samples, np.float32), SPEC.fs)
 
 
-def prepare_store(
+def is_packed(folder: Path) -> bool:
+    """Whether ``folder`` has all packed parts of a store."""
+    names = [path.stem for path in folder.glob("*-of-*.xz")]
+    return bool(names) and len(names) == int(names[0].partition("-of-")[2])
+
+
+def pack_exams(
     exams: Dataset,
     chosen: npt.NDArray[np.intp],
-    path: Path,
+    folder: Path,
     measured: bool,
     workers: int,
-    tick: Callable[[], object] = lambda: None,
-) -> Store:
-    """Prepare the ``chosen`` exams once, in parallel, and keep them as ``path.npy`` and ``path.npz`` beside the run.
+    tick: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Write the packed parts that ``folder`` lacks of the ``chosen`` exams, in parallel.
 
-    With ``measured`` the eight scalars of each are kept too. Exams that cannot be used are left out and counted;
-    ``tick`` is called after each. Raises UsageError where not one can be used.
+    With ``measured`` the eight scalars of each exam are kept too. ``tick`` is called with the number of exams after
+    each part.
     """
-    spec = SignalSpec()
-    samples_path, rest_path = path.with_suffix(".npy"), path.with_suffix(".npz")
-    if not rest_path.exists():
-        found = []
-        for prepared in spread(partial(_prepared, exams, spec, measured), chosen.tolist(), workers, chunk=32):
-            found.append(prepared)
-            tick()
-        kept = [(i, *pair) for i, pair in zip(chosen, found, strict=True) if pair is not None]
-        if len(kept) < len(chosen):
-            log.warning("%d of %d exams left out; --verbose says why", len(chosen) - len(kept), len(chosen))
-        if not kept:
-            raise UsageError(f"not one of {len(chosen)} exams can be used: run again with --verbose to see why")
-        samples = np.concatenate([samples for _, samples, _ in kept])
-        rest = {
-            "bounds": np.cumsum([0] + [len(samples) for _, samples, _ in kept]),
-            "scalars": np.stack([values for _, _, values in kept]),
-            "labels": exams.labels[[i for i, _, _ in kept]],
-        }
-        replace_file(samples_path, partial(_save, samples))
-        replace_file(rest_path, partial(_save, rest))
-    rest = dict(np.load(rest_path))
-    return Store(np.load(samples_path, mmap_mode="r"), rest["bounds"], rest["scalars"], rest["labels"], spec.fs)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = np.array_split(chosen, -(-len(chosen) // PART))
+    named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.xz", part) for i, part in enumerate(parts)]
+    missing = [item for item in named if not item[0].exists()]
+    for count in spread(partial(_pack, exams, measured), missing, workers, chunk=1):
+        tick(count)
 
 
-def _prepared(exams: Dataset, spec: SignalSpec, measured: bool, i: int) -> tuple[npt.NDArray[np.float16], Array] | None:
+def open_store(folder: Path, workers: int, tick: Callable[[int], object] = lambda count: None) -> Store:
+    """Return the store whose packed parts ``folder`` has, unfolding them where that was not yet done.
+
+    Exams that cannot be used are left out; ``tick`` is called with the number of exams after each part. Raises
+    UsageError where not one can be used, FileError where a part is damaged.
+    """
+    if not (folder / FACTS).exists():
+        _unfold(folder, workers, tick)
+    with np.load(folder / FACTS) as file:
+        facts = dict(file)
+    samples = np.memmap(folder / SAMPLES, np.float16, "r").reshape(-1, len(LEADS))
+    source = str(facts["source"][0])
+    return Store(samples, facts["bounds"], facts["scalars"], facts["labels"], facts["statements"], source)
+
+
+def _pack(exams: Dataset, measured: bool, item: tuple[Path, npt.NDArray[np.intp]]) -> int:
+    path, chosen = item
+    found = [(exam, record) for exam in (exams.exams[i] for i in chosen) if (record := _usable(exams, exam))]
+    unmeasured = np.full(8, np.nan, np.float32)
+    facts = {
+        "source": np.full(len(found), exams.name),
+        "ids": np.array([exam.id for exam, _ in found], np.str_),
+        "labels": np.array([exam.labels for exam, _ in found], np.float32).reshape(-1, len(KEYS)),
+        "statements": np.array([" ".join(sorted(exam.statements)) for exam, _ in found], np.str_),
+        "scalars": np.array([scalars(measure(record)) if measured else unmeasured for _, record in found], np.float32),
+    }
+    write_pack(path, [record for _, record in found], facts)
+    return len(chosen)
+
+
+def _usable(exams: Dataset, exam: Exam) -> Record | None:
     try:
-        record = exams.read(i)
-        check_record(record, spec)
-        prepared = prepare_record(record, spec)
-        signal_windows(prepared, spec)  # what diagnosis would refuse is not trained on
+        record = exams.load(exam)
+        check_record(record, SPEC)
     except UnreadableError as error:
-        log.info("exam %s left out: %s", exams.exams[i].id, error)
+        log.warning("exam %s left out: %s", exam.id, error)
         return None
-    values = scalars(measure(record)) if measured else np.full(8, np.nan, np.float32)
-    short = max(spec.samples - prepared.signal.shape[1], 0)  # a sample or two, after rounding
-    return np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan).T.astype(np.float16), values
+    return record
 
 
-def _save(arrays: npt.NDArray[Any] | dict[str, npt.NDArray[Any]], path: Path) -> None:
+def _unfold(folder: Path, workers: int, tick: Callable[[int], object]) -> None:
+    """Prepare the records of all parts, in parallel, and write them one after the other as they come."""
+    paths, found, lengths = sorted(folder.glob("*-of-*.xz")), [], [0]
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            for prepared, facts in spread(_prepare, paths, workers, chunk=1):
+                file.writelines(samples.data for samples in prepared)
+                lengths.extend(map(len, prepared))
+                found.append(facts)
+                tick(len(prepared))
+
+    replace_file(folder / SAMPLES, write)
+    if len(lengths) == 1:
+        raise UsageError(f"not one exam of {folder.name} can be used: the warnings say why")
+    joined = {name: np.concatenate([facts[name] for facts in found if len(facts["ids"])]) for name in found[0]}
+    replace_file(folder / FACTS, partial(_save, joined | {"bounds": np.cumsum(lengths)}))
+
+
+def _prepare(path: Path) -> tuple[list[Half], Facts]:
+    """The usable records of a part, (length, 12) each, and their facts."""
+    records, facts = read_pack(path)
+    prepared = [_prepared(record, name) for record, name in zip(records, facts["ids"], strict=True)]
+    kept = [samples is not None for samples in prepared]
+    return [samples for samples in prepared if samples is not None], {n: values[kept] for n, values in facts.items()}
+
+
+def _prepared(record: Record, name: str) -> Half | None:
+    prepared = prepare_record(record, SPEC)
+    try:
+        signal_windows(prepared, SPEC)  # what diagnosis would refuse is not trained on
+    except UnreadableError as error:
+        log.warning("exam %s left out: %s", name, error)
+        return None
+    short = max(SPEC.samples - prepared.signal.shape[1], 0)  # a sample or two, after rounding
+    return np.ascontiguousarray(np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan).T, np.float16)
+
+
+def _save(arrays: Facts, path: Path) -> None:
     with path.open("wb") as file:  # a file object: NumPy would add an ending to the temporary name
-        if isinstance(arrays, dict):
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        else:
-            np.save(file, arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]

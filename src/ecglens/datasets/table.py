@@ -2,7 +2,8 @@
 
 One row an exam, in UTF-8 with commas. ``id`` and ``patient`` are any text; ``path`` is relative to the folder and stays
 in it; ``fold`` is a whole number and ``age`` in years, either may be empty. Then one column for each key of
-``labels.KEYS``: 1, 0, or empty where unknown. Further columns are passed over.
+``labels.KEYS``: 1, 0, or empty where unknown. A column ``findings`` may hold codes of anything else, separated by
+semicolons. Further columns are passed over.
 """
 
 import csv
@@ -114,6 +115,7 @@ def _exam(row: Mapping[str, str], line: int, folder: Path) -> Exam:
         labels=np.array([value(key, _LABEL.__getitem__, "1, 0, or nothing where unknown") for key in KEYS], np.float32),
         age=value("age", _age, f"years from 0 to {OLDEST:g}, or nothing"),
         path=folder / value("path", _path, "a path inside the folder, its parts separated by /"),
+        statements=frozenset(row.get("findings", "").replace(";", " ").split()),
     )
 
 

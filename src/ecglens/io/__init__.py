@@ -4,16 +4,22 @@ What a file is, its content says, never its name. Each family of formats has a m
 recognised and not read are refused by name.
 """
 
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from ecglens.errors import FileError, FormatError, UsageError
+from ecglens.errors import FAULT, EcgLensError, FileError, FormatError, UnreadableError, UsageError
 from ecglens.io import aecg, array, dicom, edf, hdf5, muse, philips, picture, scp, source, text, wfdb
 from ecglens.io.source import UPLOAD, Given, Opened
 from ecglens.paper.page import Page
 from ecglens.record import Record
 
-__all__ = ["Given", "Opened", "find_files", "open_file", "read"]
+__all__ = ["Given", "Opened", "find_files", "for_each", "open_file", "read"]
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 NOTHING_SAID: Final = Given()
 
@@ -69,14 +75,45 @@ def read(
 
     A WFDB record is given by its header, a signal file or its name without extension. ``fs`` in Hz and ``unit`` of
     voltage are for files that do not say them, as CSV and NumPy. Raises UsageError where the file holds several pages
-    and none is chosen, or has no such page; UnreadableError where it cannot be read.
+    and none is chosen, has no such page, or is a picture, which has no rate and no unit; UnreadableError where it
+    cannot be read.
     """
     opened, name = open_file(path, Given(fs, unit)), UPLOAD if isinstance(path, bytes) else Path(path).name
     if page is None and opened.count > 1:
         raise UsageError(f"{name} has {opened.count} pages: choose one of them, or read them all")
     if page is not None and not 1 <= page <= opened.count:
         raise UsageError(f"{name} has no page {page}: choose from 1 to {opened.count}")
-    return opened.read(page or 1)
+    found = opened.read(page or 1)
+    if isinstance(found, Page) and (fs, unit) != (None, None):
+        raise UsageError(f"{name} is a picture, which has no rate and no unit: leave fs and unit out")
+    return found
+
+
+def for_each(
+    path: str | Path | bytes,
+    said: Given,
+    take: Callable[[Record | Page, int, int], T],
+    refuse: Callable[[str, int, int], T],
+) -> Iterator[T]:
+    """Yield what ``take`` makes of every ECG in a file, or ``refuse`` of the reason why it cannot be read.
+
+    Both get the ECG's number from 1 and how many there are. ``take`` may raise UnreadableError as well. A fault of ours
+    is logged and costs one ECG; every other EcgLensError ends the file.
+    """
+    opened, number, count = None, 1, 1
+    while number <= count:
+        try:
+            opened = opened or open_file(path, said)
+            count = opened.count
+            yield take(opened.read(number), number, count)
+        except UnreadableError as error:
+            yield refuse(str(error), number, count)
+        except EcgLensError:
+            raise
+        except Exception:  # which must not cost a batch its other answers
+            log.exception("ECG %d of %d could not be worked on", number, count)
+            yield refuse(FAULT, number, count)
+        number += 1
 
 
 def open_file(path: str | Path | bytes, said: Given = NOTHING_SAID) -> Opened:

@@ -1,7 +1,8 @@
 """The HDF5 files of the CODE study: CODE-15% (Zenodo 4916206), CODE-test (3765780) and SaMi-Trop (4905618).
 
 Their layout is one dataset, ``tracings``: (N, 4096, 12) floats at 400 Hz; a shorter exam lies in the middle between
-zeros, which are padding and not signal; ``exam_id`` may stand beside it. Two facts of it are not what is often said:
+zeros, which are padding and not signal; ``exam_id``, (N,) whole numbers that were given to the exams for the study,
+may stand beside it. Two facts of it are not what is often said:
 
 - Scale. The datasets' descriptions say "1e-4V" and, against that, a factor of 1000 to V. The program that made the
   files (github.com/antonior92/ecg-preprocessing) gives the command for CODE-15% and SaMi-Trop in its README:
@@ -14,6 +15,7 @@ zeros, which are padding and not signal; ``exam_id`` may stand beside it. Two fa
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from itertools import islice, product
 from math import ceil, prod
@@ -73,7 +75,7 @@ def _opened(given: Path | bytes, name: str) -> Iterator[Any]:
 
 
 def _find_tracings(file: Any, name: str) -> Any:
-    from h5py import Dataset, HardLink, h5d
+    from h5py import Dataset, HardLink
 
     held = ", ".join(repr(key[:40]) for key in islice(file, 6)) or "nothing"
     if not isinstance(file.get("tracings", getlink=True), HardLink):  # another link might lead into another file
@@ -81,8 +83,7 @@ def _find_tracings(file: Any, name: str) -> Any:
     found = file["tracings"]
     if not isinstance(found, Dataset):
         raise _unknown(f"holding {held}", name)
-    plan = found.id.get_create_plist()
-    if plan.get_layout() == h5d.VIRTUAL or plan.get_external_count():
+    if _is_elsewhere(found):
         raise FormatError(f"{name} keeps its tracings in other files, which are not opened: copy them into this one")
     if found.shape is None or found.shape[1:] != SHAPE or found.dtype.kind != "f" or found.dtype.itemsize > 8:
         raise _unknown(f"with tracings of {str(found.dtype)[:40]} in the shape {found.shape}", name)
@@ -99,6 +100,7 @@ def _read(given: Path | bytes, name: str, number: int) -> Record:
     with _opened(given, name) as tracings, np.errstate(invalid="ignore"):  # signalling NaN
         _refuse_bombs(tracings, number - 1, name)
         exam = tracings[number - 1].T.astype(np.float64)
+        called = _find_id(tracings, number - 1, name)
     recorded = np.flatnonzero(exam.any(axis=0))
     if not recorded.size:
         raise SignalError(f"exam {number} of {name} holds nothing but zeros: choose another")
@@ -106,7 +108,30 @@ def _read(given: Path | bytes, name: str, number: int) -> Record:
     exam[:6] = exam[_order(exam, number, name)]
     with np.errstate(over="ignore"):  # infinity, which Record refuses
         signal = (MILLIVOLTS * exam).astype(np.float32)
-    return Record.from_leads(dict(zip(LEADS, signal, strict=True)), FS)
+    return replace(Record.from_leads(dict(zip(LEADS, signal, strict=True)), FS), id=called)
+
+
+def _find_id(tracings: Any, row: int, name: str) -> str | None:
+    """The ``exam_id`` of an exam, where the file has one for each."""
+    from h5py import Dataset, HardLink
+
+    file = tracings.file
+    if not isinstance(file.get("exam_id", getlink=True), HardLink):
+        return None
+    ids = file["exam_id"]
+    fits = isinstance(ids, Dataset) and ids.shape == tracings.shape[:1] and ids.dtype.kind in "iu"
+    if not fits or _is_elsewhere(ids):
+        return None
+    _refuse_bombs(ids, row, name)
+    return str(ids[row])
+
+
+def _is_elsewhere(dataset: Any) -> bool:
+    """Whether the values of a dataset are kept in other files."""
+    from h5py import h5d
+
+    plan = dataset.id.get_create_plist()
+    return bool(plan.get_layout() == h5d.VIRTUAL or plan.get_external_count())
 
 
 def _order(exam: npt.NDArray[np.float64], number: int, name: str) -> list[int]:
@@ -120,27 +145,29 @@ def _order(exam: npt.NDArray[np.float64], number: int, name: str) -> list[int]:
     return _ORDERS[best]
 
 
-def _refuse_bombs(tracings: Any, row: int, name: str) -> None:
-    """Raise FormatError or FileError where an exam would unpack to more than it is."""
-    if tracings.chunks is None:
+def _refuse_bombs(dataset: Any, row: int, name: str) -> None:
+    """Raise FormatError or FileError where a row, which is an exam's, would unpack to more than it is."""
+    if dataset.chunks is None:
         return
-    plan = tracings.id.get_create_plist()
+    plan = dataset.id.get_create_plist()
     filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
-    size = prod(tracings.chunks) * tracings.dtype.itemsize
-    count = prod(ceil(n / step) for n, step in zip(SHAPE, tracings.chunks[1:], strict=True))
+    size = prod(dataset.chunks) * dataset.dtype.itemsize
+    count = prod(ceil(n / step) for n, step in zip(dataset.shape[1:], dataset.chunks[1:], strict=True))
     usual = filters in ([], [_DEFLATE], [_SHUFFLE], [_SHUFFLE, _DEFLATE])
     if not usual or size > _LARGEST_CHUNK or count > _MOST_CHUNKS or count * size > _LARGEST:
         raise FormatError(f"{name} is packed in an unusual way: write it again with chunks of one exam and gzip")
     if _DEFLATE not in filters:
         return
-    first, *steps = tracings.chunks
-    for at in product([row - row % first], *(range(0, n, step) for n, step in zip(SHAPE, steps, strict=True))):
-        if tracings.id.get_chunk_info_by_coord(at).size and _unpacked(tracings, at, filters, size) > size:
+    first, *steps = dataset.chunks
+    for at in product(
+        [row - row % first], *(range(0, n, step) for n, step in zip(dataset.shape[1:], steps, strict=True))
+    ):
+        if dataset.id.get_chunk_info_by_coord(at).size and _unpacked(dataset, at, filters, size) > size:
             raise FileError(f"{name} unpacks to more than it promises: copy it again")
 
 
-def _unpacked(tracings: Any, at: tuple[int, ...], filters: list[int], size: int) -> int:
-    skipped, packed = tracings.id.read_direct_chunk(at)
+def _unpacked(dataset: Any, at: tuple[int, ...], filters: list[int], size: int) -> int:
+    skipped, packed = dataset.id.read_direct_chunk(at)
     if skipped >> filters.index(_DEFLATE) & 1:  # the writer found that it did not pay
         return len(packed)
     return len(zlib.decompressobj().decompress(packed, size + 1))

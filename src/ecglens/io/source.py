@@ -41,26 +41,28 @@ class Given:
 
     def __post_init__(self) -> None:
         if self.fs is not None and not 0 < self.fs < math.inf:
-            raise UsageError(f"--fs says {self.fs:g} Hz: give a sampling rate above 0")
+            raise UsageError(f"fs says {self.fs:g} Hz: give a sampling rate above 0")
         if self.unit is not None and self.unit not in MILLIVOLTS:
-            raise UsageError(f"--unit says {self.unit[:40]!r}: give V, mV, uV or nV")
+            raise UsageError(f"unit says {self.unit[:40]!r}: give V, mV, uV or nV")
 
     def settle_rate(self, found: float | None, name: str) -> float:
         """The rate in Hz that was ``found`` in the file or said; SignalError where neither, or where they differ."""
         rate = self.fs if found is None else found
         if rate is None:
-            raise SignalError(f"{name} does not say its sampling rate: say it with --fs, in Hz")
+            raise SignalError(f"{name} does not say its sampling rate: give it (fs, in Hz)")
         if self.fs is not None and not math.isclose(rate, self.fs, rel_tol=1e-3):
-            raise SignalError(f"{name} has {rate:g} Hz, but --fs says {self.fs:g}: correct it or leave it out")
+            raise SignalError(f"{name} has {rate:g} Hz, but {self.fs:g} is given (fs): correct it or leave it out")
         return rate
 
     def settle_unit(self, found: str, name: str) -> str:
         """The unit that was ``found`` in the file ("" for none) or said; SignalError where neither, or they differ."""
         unit = found or self.unit
         if not unit:
-            raise SignalError(f"{name} does not say its unit: say it with --unit, as V, mV, uV or nV")
+            raise SignalError(f"{name} does not say its unit: give it (unit: V, mV, uV or nV)")
         if self.unit and MILLIVOLTS.get(unit) != MILLIVOLTS[self.unit]:
-            raise SignalError(f"{name} is in {unit[:40]!r}, but --unit says {self.unit!r}: correct it or leave it out")
+            raise SignalError(
+                f"{name} is in {unit[:40]!r}, but {self.unit!r} is given (unit): correct it or leave it out"
+            )
         return unit
 
 
@@ -120,7 +122,7 @@ def _read(path: Path, size: int, start: int = 0) -> bytes:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise FileError(f"{path.name} is a folder: give the files in it")
+            raise FileError(f"{path.name} is a folder, of which no file was read: give the files in it")
         if not stat.S_ISREG(mode):  # a pipe or a device might never end
             raise FileError(f"{path.name} is no ordinary file: copy its content into one")
         with path.open("rb") as file:

@@ -40,6 +40,26 @@ def build_network(spec: Spec, *, imagenet: bool = False) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def widen(network: nn.Module, further: int) -> None:
+    """Give a network's classifier ``further`` outputs after its own, which only training has a use for."""
+    classifier = network.classifier
+    assert isinstance(classifier, nn.Linear)
+    added = nn.Linear(classifier.in_features, further)
+    for name, value in added.named_parameters():
+        whole = torch.cat([getattr(classifier, name).detach(), value.detach()])
+        setattr(classifier, name, nn.Parameter(whole))
+    classifier.out_features += further
+
+
+def label_weights(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a network on the CPU, without the outputs that ``widen`` gave it."""
+    assert isinstance(network.classifier, nn.Linear)
+    widened = set(network.classifier.parameters())
+    names = {name for name, value in network.named_parameters() if value in widened}
+    weights = network.state_dict()
+    return {n: (v[: len(KEYS)] if n in names else v).cpu().contiguous() for n, v in weights.items()}
+
+
 def save_trained(folder: Path, weights: Mapping[str, Tensor], spec: Spec, facts: Mapping[str, Any]) -> None:
     """Write ``model.safetensors`` and ``model.json`` to ``folder``."""
     replace_file(folder / "model.safetensors", lambda path: save_file(dict(weights), path))

@@ -43,8 +43,7 @@ _TRIES: Final = 3  # lines looked at on each side of the sheet
 
 def shrink(pixels: Pixels, long: int) -> Pixels:
     """Reduced until its long side is ``long``; smaller pictures stay."""
-    while max(pixels.shape[:2]) >= 2 * long and min(pixels.shape[:2]) > 1:
-        pixels = halve(pixels)
+    pixels = halve(pixels, long)
     scale = long / max(pixels.shape[:2])
     if scale >= 1:
         return pixels
@@ -52,20 +51,26 @@ def shrink(pixels: Pixels, long: int) -> Pixels:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def halve(pixels: Pixels) -> Pixels:
-    """Half as large; OpenCV is several times as quick at halves as at any other size."""
-    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-    even = pixels[: 2 * height, : 2 * width]
-    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+def halve(pixels: Pixels, long: int) -> Pixels:
+    """Halved while its long side stays ``long`` at least; OpenCV is several times as quick at halves as at the rest."""
+    while max(pixels.shape[:2]) >= 2 * long and min(pixels.shape[:2]) > 1:
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        even = pixels[: 2 * height, : 2 * width]
+        pixels = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return pixels
+
+
+def darkest(picture: Pixels) -> Pixels:
+    """The darkest channel, (H, W): it shows coloured lines best."""
+    return np.asarray(cv2.min(cv2.min(picture[..., 0], picture[..., 1]), picture[..., 2]), np.uint8)
 
 
 def find_edges(work: Pixels) -> Edges:
     """The sheet's upper, right, lower and left edge, each two points, clockwise; None where none is in the picture."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (13, 13))
     coarse = shrink(np.asarray(cv2.morphologyEx(work, cv2.MORPH_CLOSE, kernel), np.uint8), _COARSE)
-    darkest = cv2.min(cv2.min(work[..., 0], work[..., 1]), work[..., 2])
     wide = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
-    ink = np.asarray(cv2.morphologyEx(darkest, cv2.MORPH_BLACKHAT, wide), np.uint8)
+    ink = np.asarray(cv2.morphologyEx(darkest(work), cv2.MORPH_BLACKHAT, wide), np.uint8)
     found = [_find_edge(_seen_from(coarse, side), _seen_from(ink, side)) for side in range(4)]
     size = (work.shape[1], work.shape[0])
     top, right, bottom, left = (None if e is None else _seen_back(e, side, size) for side, e in enumerate(found))
@@ -94,15 +99,11 @@ def _find_edge(coarse: Pixels, ink: Pixels) -> Floats | None:
     fallback = None
     for left, right, step in _clearest(coarse):
         deep = max(0.0, (left + right) / 2 / len(coarse))
-        if step < _MIN_EDGE + _DEEPER * deep:
-            continue
         line = np.array([(0.0, left), (coarse.shape[1] - 1, right)])
-        outside, inside = _beside(coarse, line)
-        if not _ends_paper(line, outside, inside):
-            continue
         fine = np.asarray((line + 0.5) * (across, down) - 0.5, np.float64)
-        lasting = float(np.abs(outside - inside).max()) / max(1.0, outside.max(), inside.max())
-        if _crossing(ink, fine) > _CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, lasting - _SHADOW):
+        outside, inside = _beside(coarse, line)
+        clear = step >= _MIN_EDGE + _DEEPER * deep and _ends_paper(line, outside, inside)
+        if not clear or _crossing(ink, fine) > _most_crossing(deep, outside, inside):
             continue
         if fallback is None and outside.mean() > _FRAME * inside.mean():
             fallback = fine  # may be where a wall ends and a screen's frame begins
@@ -133,6 +134,12 @@ def _ends_paper(line: Floats, outside: Floats, inside: Floats) -> bool:
     if level and outside.min() > _WHITE and (outside >= inside - 1).all():
         return False
     return bool(np.abs(outside - inside).max() >= _MIN_LASTING)
+
+
+def _most_crossing(deep: float, outside: Floats, inside: Floats) -> float:
+    """How alike both sides of an edge may be: the less, the deeper it lies; more where the light changes much."""
+    lasting = float(np.abs(outside - inside).max()) / max(1.0, outside.max(), inside.max())
+    return _CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, lasting - _SHADOW)
 
 
 def _clearest(coarse: Pixels) -> Iterator[tuple[float, float, float]]:
@@ -210,10 +217,10 @@ def _rough(values: Floats) -> Floats:
 
 def find_print(work: Pixels) -> Floats:
     """Return points (n, 2) of what is printed on a white page on white, specks left out; none on other pages."""
-    darkest = np.asarray(cv2.min(cv2.min(work[..., 0], work[..., 1]), work[..., 2]), np.uint8)
-    if np.median(darkest) < _WHITE:
+    dark = darkest(work)
+    if np.median(dark) < _WHITE:
         return np.empty((0, 2))
-    ink = cv2.morphologyEx(darkest, cv2.MORPH_BLACKHAT, np.ones((13, 13), np.uint8))
+    ink = cv2.morphologyEx(dark, cv2.MORPH_BLACKHAT, np.ones((13, 13), np.uint8))
     _, labels, boxes, _ = cv2.connectedComponentsWithStats((ink > _INK).astype(np.uint8), connectivity=8)
     kept = (boxes[:, [2, 3]].max(axis=1) >= _SPECK) & (boxes[:, [2, 3]].min(axis=1) > 2)  # no streaks either
     kept[0] = False

@@ -18,8 +18,8 @@ from ecglens.paper.page import Pixels
 Floats = npt.NDArray[np.float64]
 
 GRID_MM: Final = 5.0  # what the strong lines are apart
-MIN_STRENGTH: Final = 0.3  # of a grid that is there; pictures without one have less
 
+_MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have less
 _TILE: Final = 128  # side of a square, pixels
 _HIGHEST: Final = 49  # periods a square, up to which lines are told apart
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
@@ -34,7 +34,8 @@ _UNLIKE: Final = 0.15  # by how much the two periods may differ: a slanting view
 _SLANT: Final = 0.25  # of the lines to the picture's edges
 _NEAR: Final = 0.22  # share by which the period may change over the picture
 _ROUNDS: Final = 8
-_TOLERANCE: Final = 0.02  # of a period, beyond which a peak may be of something else
+_TOLERANCE: Final = 0.02  # of a frequency, beyond which a peak may be of something else
+_AGREED: Final = 0.03  # of a frequency, up to which a peak is where the map says
 _STIFFNESS: Final = np.array([0.1, 0.1, 0.1, 0.1, 0.2, 0.2])  # towards a flat sheet, where few squares speak
 
 
@@ -42,12 +43,10 @@ _STIFFNESS: Final = np.array([0.1, 0.1, 0.1, 0.1, 0.2, 0.2])  # towards a flat s
 class Grid:
     """How the paper lies: ``matrix`` (3, 3) takes pixels to mm on the paper, from the picture's middle on.
 
-    ``strength`` is how far the lines stand out of the rest of the spectrum, 0 to 3; ``misfit`` the mean share by
-    which the periods differ from those of a flat sheet.
+    ``misfit`` is the mean share by which the periods differ from those of a flat sheet.
     """
 
     matrix: Floats
-    strength: float
     misfit: float
 
 
@@ -57,25 +56,30 @@ class _Tiles(NamedTuple):
 
 
 class _Peaks(NamedTuple):
-    at: Floats  # (n, 2) frequency across and down, periods a square
-    sure: Floats  # (n,) 0 to 1
+    """Of the lines across and down, in each square."""
+
+    at: Floats  # (n, 2, 2) family of lines, frequency across and down, periods a square
+    sure: Floats  # (n, 2) 0 to 1
 
 
 def find_grid(picture: Pixels) -> Grid | None:
-    """Return the grid in ``picture``, (H, W) uint8 with dark lines on light paper; None where none is seen."""
+    """Return the grid in ``picture``, (H, W) uint8 with dark lines on light paper; None where none is seen.
+
+    There is one where its lines stand out of the spectrum, or squares agree on it that each show little of it.
+    """
     tiles = _transform(_lines(picture))
-    across, down, strength = _common_period(tiles.spectra, max(picture.shape))
-    if strength < MIN_STRENGTH:
-        return None
+    across, down, clear = _common_period(tiles.spectra, max(picture.shape))
     middle = (np.array(picture.shape[::-1]) - 1) / 2
     reach = float(middle.max())
     places = (tiles.centres - middle) / reach
-    first, second = _peaks(tiles.spectra, (across, 0.0)), _peaks(tiles.spectra, (0.0, down))
-    (a, b, c, d, g, h), misfit = _fit(places, first, second, np.array([across, down]))
+    peaks = _find_peaks(tiles.spectra, across, down)
+    (a, b, c, d, g, h), misfit, agreed = _fit(places, peaks, np.array([across, down]))
+    if clear + agreed < _MIN_STRENGTH:
+        return None
     mm = GRID_MM * reach / _TILE
     pose = np.array([[a * mm, b * mm, 0], [c * mm, d * mm, 0], [g, h, 1]])
     centred = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, reach]]) / reach
-    return Grid(pose @ centred, strength, misfit)
+    return Grid(pose @ centred, misfit)
 
 
 def _lines(picture: Pixels) -> Pixels:
@@ -118,7 +122,7 @@ def _taper() -> npt.NDArray[np.float32]:
 
 
 def _common_period(spectra: npt.NDArray[np.float32], side: int) -> tuple[float, float, float]:
-    """Periods of 5 mm in a square, across and down, and how far they stand out."""
+    """Periods of 5 mm in a square, across and down, and how far they stand out, up to 3."""
     periods = _PAGE_MM * (_TILE / GRID_MM / side)
     profiles = [_stand_out(profile) for profile in _profiles(_typical(spectra))]
     across, down = (_comb(profile, periods) for profile in profiles)
@@ -130,10 +134,14 @@ def _common_period(spectra: npt.NDArray[np.float32], side: int) -> tuple[float, 
     best = np.unravel_index(int(score.argmax()), score.shape)
     strength = float(min(across[best[0]], down[best[1]]))
     found = periods[list(best)]
+    across_5mm, down_5mm = found / 5 if _are_fine(profiles, found) else found
+    return float(across_5mm), float(down_5mm), strength
+
+
+def _are_fine(profiles: list[Floats], found: Floats) -> bool:
+    """Whether the lines across and down that were ``found`` are 1 mm apart: every fifth of them is stronger."""
     fifths = [_teeth(profile, one[None], _FIFTHS)[0] for profile, one in zip(profiles, found, strict=True)]
-    if min(fifths) > _MIN_FIFTHS and min(found) > 5 * _LOWEST:
-        found = found / 5  # these are the fine lines, and every fifth of them is stronger
-    return float(found[0]), float(found[1]), strength
+    return bool(min(fifths) > _MIN_FIFTHS and min(found) > 5 * _LOWEST)
 
 
 def _typical(spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -173,7 +181,14 @@ def _teeth(profile: Floats, periods: Floats, multiples: Floats) -> Floats:
     return np.asarray(values.sum(axis=1) / np.maximum(inside.sum(axis=1), 1))
 
 
-def _peaks(spectra: npt.NDArray[np.float32], near: tuple[float, float]) -> _Peaks:
+def _find_peaks(spectra: npt.NDArray[np.float32], across: float, down: float) -> _Peaks:
+    """The peaks of both families of lines in every square."""
+    families = [_highest(spectra, near) for near in ((across, 0.0), (0.0, down))]
+    at, sure = zip(*families, strict=True)
+    return _Peaks(np.stack(at, axis=1), np.stack(sure, axis=1))
+
+
+def _highest(spectra: npt.NDArray[np.float32], near: tuple[float, float]) -> tuple[Floats, Floats]:
     """The highest peak near a frequency (across, down) in every square, (n, 2), and how far each stands out."""
     reach = max(2, round(_NEAR * max(near)))
     window = np.arange(-reach, reach + 1)
@@ -186,7 +201,7 @@ def _peaks(spectra: npt.NDArray[np.float32], near: tuple[float, float]) -> _Peak
     sideways = _crest(spectra[number, row, column + three])
     upright = _crest(spectra[number, row + three, column])
     height = spectra[number, row, column] / np.maximum(np.median(around, axis=(1, 2)), 1e-9)
-    return _Peaks(np.column_stack([column + sideways, row + upright]), np.clip(height / 4 - 1, 0.0, 1.0))
+    return np.column_stack([column + sideways, row + upright]), np.clip(height / 4 - 1, 0.0, 1.0)
 
 
 def _crest(three: npt.NDArray[np.float32]) -> Floats:
@@ -196,25 +211,34 @@ def _crest(three: npt.NDArray[np.float32]) -> Floats:
     return np.asarray(np.clip((before - after) / 2 / bend, -0.5, 0.5), np.float64)
 
 
-def _fit(places: Floats, across: _Peaks, down: _Peaks, start: Floats) -> tuple[Floats, float]:
-    """The projective map (a, b, c, d, g, h) whose slopes at ``places`` are the peaks, and their mean misfit.
+def _fit(places: Floats, peaks: _Peaks, start: Floats) -> tuple[Floats, float, float]:
+    """The projective map (a, b, c, d, g, h) whose slopes at ``places`` are the peaks, and how well it fits.
 
-    It takes (x, y) to (a x + b y, c x + d y) / (g x + h y + 1). Gauss-Newton, in which far-off peaks count less.
+    It takes (x, y) to (a x + b y, c x + d y) / (g x + h y + 1). How well: the mean misfit of the peaks, and the share
+    of squares whose peak is where the map says, of the family of lines for which fewer are.
     """
+    wanted = (peaks.at / start[:, None]).reshape(-1, 4)
+    sure = np.repeat(peaks.sure, 2, axis=1)
+    pose = _solve(places, wanted, sure)
+    off = wanted - _slopes(pose, places)
+    misfit = float((np.abs(off) * sure).sum() / max(1e-9, sure.sum()))
+    agreed = np.hypot(off[:, ::2], off[:, 1::2]) < _AGREED
+    return pose * [*np.repeat(start, 2), 1, 1], misfit, float(agreed.mean(axis=0).min())
+
+
+def _solve(places: Floats, wanted: Floats, sure: Floats) -> Floats:
+    """The map whose slopes at ``places`` (n, 2) are ``wanted`` (n, 4): Gauss-Newton; what is far off counts less."""
     flat = pose = np.array([1.0, 0, 0, 1, 0, 0])
-    wanted = np.hstack([across.at, down.at]) / np.repeat(start, 2)
-    sure = np.repeat(np.column_stack([across.sure, down.sure]), 2, axis=1)
     for _ in range(_ROUNDS):
         now = _slopes(pose, places)
         off = wanted - now
         weight = (sure / np.maximum(1, np.abs(off) / _TOLERANCE)).ravel()
-        bends = (
-            np.stack([_slopes(pose + step, places) - now for step in np.eye(6) * 1e-4], axis=-1).reshape(-1, 6) / 1e-4
-        )
+        bends = np.stack([_slopes(pose + step, places) - now for step in np.eye(6) * 1e-4], axis=-1) / 1e-4
+        bends = bends.reshape(-1, 6)
         square = (bends * weight[:, None]).T @ bends + np.diag(_STIFFNESS)
         pull = (bends * weight[:, None]).T @ off.ravel() + _STIFFNESS * (flat - pose)
         pose = pose + np.linalg.solve(square, pull)
-    return pose * [*np.repeat(start, 2), 1, 1], float((np.abs(off) * sure).sum() / max(1e-9, sure.sum()))
+    return pose
 
 
 def _slopes(pose: Floats, places: Floats) -> Floats:

@@ -8,7 +8,7 @@ every column. ``-aVR`` is aVR upside down, as in the Cabrera order (AHA/ACC/HRS,
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from ecglens.leads import LEADS
 from ecglens.paper.catalogue import Catalogue
@@ -48,10 +48,10 @@ class Panel:
 class Margin:
     """Blank paper around the rows, mm."""
 
-    top: float = 15.0
-    right: float = 10.0
-    bottom: float = 15.0
-    left: float = 20.0
+    top: Annotated[float, "mm, of blank paper around the rows"] = 15.0
+    right: Annotated[float, "mm"] = 10.0
+    bottom: Annotated[float, "mm"] = 15.0
+    left: Annotated[float, "mm"] = 20.0
 
     def __post_init__(self) -> None:
         for key in ("top", "right", "bottom", "left"):
@@ -68,11 +68,11 @@ class Layout:
     """
 
     name: str
-    rows: tuple[tuple[str, ...], ...]
-    rhythm: tuple[str, ...] = ()
-    seconds: float = 2.5
-    time: Literal["consecutive", "same"] = "consecutive"
-    row_height: float = 25.0
+    rows: Annotated[tuple[tuple[str, ...], ...], "names of leads, every lead once; -aVR for upside down"]
+    rhythm: Annotated[tuple[str, ...], "leads that are shown below over the whole time"] = ()
+    seconds: Annotated[float, "s, of each column"] = 2.5
+    time: Annotated[Literal["consecutive", "same"], "that the columns show"] = "consecutive"
+    row_height: Annotated[float, "mm"] = 25.0
     margin: Margin = Margin()
 
     def __post_init__(self) -> None:

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.paper.page import Page, Pixels
+from ecglens.paper.upright import as_paper
+from ecglens.sessions import open_session
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,10 +42,10 @@ _MIN_GRID: Final = 0.07  # least strength of its period; pages without a grid ha
 
 _DARKEST_SHARE: Final = 0.004  # the ink's darkness is what this share of the picture reaches
 _MOST_INK: Final = 0.12  # share of the small copy above which what is dark is the grid, not ink
-_DARK_GROUND: Final = 90  # light (0-255) below which the ground may be a screen's
 _FAINTEST: Final = 8  # darkness (0-255) below which nothing is ink
 _NIGHT: Final = 30  # light (0-255) that hardly a pixel of a picture reaches that is nearly black
 _DAZZLE: Final = 245  # light (0-255) of a picture that is over-exposed
+_ARGUABLE: Final = -4.0  # likeness of pictures that are hardly ever whole pages
 _BLANK: Final = 0.012  # contrast of paper with nothing on it
 
 
@@ -73,6 +75,11 @@ class Quality:
         """Whether the picture is worth a diagnosis."""
         return self.reason is None
 
+    @property
+    def arguable(self) -> bool:
+        """Whether this may be a whole page all the same, the likeness alone speaking against it, and not by much."""
+        return self.reason in (_REASONS["part"], _REASONS["other"]) and self.likeness > _ARGUABLE
+
     def as_dict(self) -> dict[str, Any]:
         """The values for JSON, rounded to what they are worth."""
         return {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(self).items()}
@@ -87,7 +94,7 @@ def assess(page: Page) -> Quality:
     if max(height, width) < MIN_LONG_SIDE or min(height, width) < MIN_SHORT_SIDE:
         return Quality(width, height, None, 0.0, 0.0, 0.0, 0.0, 0.0, _too_small(width, height))
     lightest, darkest = _reduced(page.pixels)
-    darkness = _darkness(_as_paper(lightest))
+    darkness = _darkness(as_paper(lightest))
     reaching = _reaching(darkness)
     level = _level(reaching, _DARKEST_SHARE)
     sharpness = _sharpness(darkness, level)
@@ -116,7 +123,7 @@ def quarter_turns(pixels: Pixels) -> int:
 
 def look(pixels: Pixels) -> tuple[Pixels, float]:
     """What the network sees: darkness (256, 448), the ink's being 255, and the logarithm of width over height."""
-    darkness = _darkness(_as_paper(_reduced(pixels)[0]))
+    darkness = _darkness(as_paper(_reduced(pixels)[0]))
     return _shown(darkness, _level(_reaching(darkness), _DARKEST_SHARE)), float(
         np.log(pixels.shape[1] / pixels.shape[0])
     )
@@ -139,11 +146,7 @@ def _ask(seen: Pixels, shape: float) -> tuple[Floats, float]:
 
 @cache
 def _network() -> Any:
-    import onnxruntime  # slow to import, and not needed to draw pages
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # so small that threads would only wait
-    return onnxruntime.InferenceSession(_NETWORK.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return open_session(_NETWORK.read_bytes(), threads=1)  # so small that more would only wait
 
 
 _BLURRED: Final = "The picture is blurred: hold the phone still, wait until it is in focus and take it again"
@@ -197,15 +200,6 @@ def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
             cv2.resize(channel, size, interpolation=cv2.INTER_LINEAR) for channel in (lightest, darkest)
         )
     return np.asarray(lightest, np.uint8), np.asarray(darkest, np.uint8)
-
-
-def _as_paper(channel: Pixels) -> Pixels:
-    """Dark on light: a screen's light traces on a dark ground are inverted, paper in poor light is not."""
-    reaching = _reaching(np.ascontiguousarray(channel[::4, ::4]))
-    low, middle, high = (_level(reaching, share) for share in (0.99, 0.5, 0.01))
-    if middle < _DARK_GROUND and high - middle > 2 * (middle - low):
-        return np.asarray(cv2.bitwise_not(channel), np.uint8)
-    return channel
 
 
 def _darkness(channel: Pixels) -> Pixels:

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.paper.edges import Edges, extent_of, find_edges, find_print, halve, measure_skew, shrink
+from ecglens.paper.edges import Edges, darkest, extent_of, find_edges, find_print, halve, measure_skew, shrink
 from ecglens.paper.grid import Grid, find_grid
 from ecglens.paper.page import Page, Pixels, Points, transform
-from ecglens.paper.upright import as_paper, find_turn
+from ecglens.paper.upright import as_paper, find_turn, lightest
 
 Matrix = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float64]
@@ -42,16 +42,13 @@ class Scan:
 
     ``page`` is upright, its ``px_per_mm`` known where a grid was found. ``corners`` (4, 2) float32 are pixel positions
     in the original picture, from the upright sheet's upper left clockwise, beyond the picture where that cuts it.
-    ``turn`` is by how many degrees clockwise the picture was turned to be upright, 0, 90, 180 or 270, and
-    ``turn_odds`` the log-odds that it was right to. ``grid`` is how sure the grid is, from 0 (none) to 1.
-    ``matrix`` (3, 3) takes pixels of the picture to pixels of the page.
+    ``turn`` is by how many degrees clockwise the picture was turned to be upright, 0, 90, 180 or 270. ``matrix``
+    (3, 3) takes pixels of the picture to pixels of the page.
     """
 
     page: Page
     corners: Points
     turn: int
-    turn_odds: float
-    grid: float
     matrix: Matrix
 
 
@@ -100,25 +97,27 @@ def straighten(page: Page) -> Scan:
     Pixels are resampled only where the sheet lies askew or does not fill the picture, and then to no more than 1500 a
     side. Never raises for a valid page; a picture in which nothing is found comes back as it is.
     """
-    given = (page.pixels.shape[1], page.pixels.shape[0])
+    given = _size_of(page.pixels)
     if min(given) < MIN_SIDE:
-        return Scan(page, _rectangle(given).astype(np.float32), 0, 0.0, 0.0, np.eye(3))
-    fine = page.pixels
-    while max(fine.shape) >= 2 * _FINEST and min(fine.shape[:2]) > 1:
-        fine = halve(fine)
+        return Scan(page, _rectangle(given).astype(np.float32), 0, np.eye(3))
+    fine = halve(page.pixels, _FINEST)
     work = as_paper(shrink(fine, _WORK))
-    before = (work.shape[1], work.shape[0])
-    grid = find_grid(np.asarray(cv2.min(cv2.min(work[..., 0], work[..., 1]), work[..., 2]), np.uint8))
-    flat = _lay_flat(work, grid)
-    turn, odds = find_turn(flat.look(work), flat.px_per_mm)
-    pose = flat.scaled(given, before).turned(turn)
-    pixels = _even_out(_develop(page.pixels, fine, pose, turn))
+    flat = _lay_flat(work, find_grid(darkest(work)))
+    turn = find_turn(flat.look(work), flat.px_per_mm)
+    pose = flat.scaled(given, _size_of(work)).turned(turn)
+    moved = _move(page, _even_out(_develop(page.pixels, fine, pose, turn)), pose)
+    return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
+
+
+def _move(page: Page, pixels: Pixels, pose: _Pose) -> Page:
+    """The page as ``pixels`` show it."""
     if pixels is page.pixels:
-        moved = replace(page, px_per_mm=pose.px_per_mm or page.px_per_mm)
-    else:
-        moved = page.moved(pixels, lambda points: transform(points, pose.matrix), pose.px_per_mm)
-    sure = min(1.0, grid.strength / 2) if grid else 0.0
-    return Scan(moved, pose.corners.astype(np.float32), turn, odds, sure, pose.matrix)
+        return replace(page, px_per_mm=pose.px_per_mm or page.px_per_mm)
+    return page.moved(pixels, lambda points: transform(points, pose.matrix), pose.px_per_mm)
+
+
+def _size_of(picture: Pixels) -> Size:
+    return picture.shape[1], picture.shape[0]
 
 
 def _resizing(old: Size, new: Size) -> Matrix:
@@ -140,7 +139,7 @@ def _stay(size: Size, px_per_mm: float | None) -> _Pose:
 
 def _lay_flat(work: Pixels, grid: Grid | None) -> _Pose:
     """How the sheet lies in the picture."""
-    size = (work.shape[1], work.shape[0])
+    size = _size_of(work)
     edges = find_edges(work)
     if grid is not None and grid.misfit <= _MAX_MISFIT:
         pose = _by_grid(work, edges, grid)
@@ -156,9 +155,8 @@ def _lay_flat(work: Pixels, grid: Grid | None) -> _Pose:
 
 def _by_grid(work: Pixels, edges: Edges, grid: Grid) -> _Pose:
     """As the grid says; the edges only crop."""
-    size = (work.shape[1], work.shape[0])
-    middle = np.array([[size[0] / 2, size[1] / 2], [size[0] / 2 + 1, size[1] / 2], [size[0] / 2, size[1] / 2 + 1]])
-    at = _map(middle, grid.matrix)
+    middle = np.array(_size_of(work)) / 2
+    at = _map(middle + np.array([(0, 0), (1, 0), (0, 1)]), grid.matrix)
     px_per_mm = float(abs(np.linalg.det(at[1:] - at[0]))) ** -0.5
     flat = np.asarray(np.diag([px_per_mm, px_per_mm, 1.0]) @ grid.matrix, np.float64)
     return _crop(work, edges, flat, px_per_mm)
@@ -186,7 +184,7 @@ def _crop(work: Pixels, edges: Edges, flat: Matrix, px_per_mm: float | None) -> 
 
 def _extent(work: Pixels, flat: Matrix) -> Floats:
     """Left, top, right and bottom of the picture under ``flat``; of its print, if it is a white one that lay askew."""
-    outline = _map(_rectangle((work.shape[1], work.shape[0])), flat)
+    outline = _map(_rectangle(_size_of(work)), flat)
     along = np.arctan2(*(outline[1] - outline[0])[::-1])
     ink = find_print(work) if abs(along) > _TURNED else np.empty((0, 2))
     if not len(ink):
@@ -260,10 +258,10 @@ def _develop(pixels: Pixels, fine: Pixels, pose: _Pose, turn: int) -> Pixels:
     """The picture's pixels as the pose says."""
     if not pose.moved:
         return pixels if turn == 0 else np.ascontiguousarray(np.rot90(pixels, -turn // 90))
-    given, reduced = ((each.shape[1], each.shape[0]) for each in (pixels, fine))
     paper = [*np.median(fine[::16, ::16].reshape(-1, 3), axis=0).tolist(), 0]
     wide = cv2.cvtColor(fine, cv2.COLOR_RGB2RGBA)  # four channels are moved faster than three
-    seen = cv2.warpPerspective(wide, pose.matrix @ _resizing(reduced, given), pose.size, borderValue=paper)
+    matrix = pose.matrix @ _resizing(_size_of(fine), _size_of(pixels))
+    seen = cv2.warpPerspective(wide, matrix, pose.size, borderValue=paper)
     return np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
@@ -271,7 +269,7 @@ def _even_out(pixels: Pixels) -> Pixels:
     """The page as if its paper had the same light everywhere; the same pixels where it does."""
     step = max(1, max(pixels.shape) // (8 * _LIGHT))
     small = shrink(np.ascontiguousarray(pixels[::step, ::step]), 4 * _LIGHT)
-    level = cv2.max(cv2.max(small[..., 0], small[..., 1]), small[..., 2])
+    level = lightest(small)
     paper = cv2.morphologyEx(level, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
     light = cv2.GaussianBlur(cv2.medianBlur(paper, 9), (0, 0), 4).astype(np.float32)
     dim, bright = (float(value) for value in np.percentile(light, (10, 95)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, Literal, TypeVar, get_args
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -26,38 +26,29 @@ GRIDS: Final[tuple[Grid, ...]] = get_args(Grid)
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Colours are RGB 0-255; widths, heights and places are mm.
+    """A look; ``ecglens render --list`` shows what is said here of each field. Raises ValueError naming the field."""
 
-    ``minor`` and ``major`` are the 1 mm and 5 mm grid; a "dots" grid has dots for the 1 mm lines. ``label_rise`` is how
-    far a lead's name stands above the row's baseline, negative for below it, ``label_shift`` how far right of the
-    panel's left edge. ``header`` and ``footer`` are lines of print in which ``{speed}`` stands for mm/s and ``{gain}``,
-    ``{limb}`` and ``{chest}`` for mm/mV, of all leads, limb leads and chest leads. ``reach`` is how far from its
-    baseline a trace goes before the pen stops at its end; 0 for any far. ``sheet`` is the least width and height of the
-    paper. A page that is not ``smooth`` has hard pixel edges. ``bleed`` is whether the grid goes to the paper's edges.
-    Raises ValueError naming the field.
-    """
-
-    paper: Colour = (255, 248, 246)
-    grid: Grid = "lines"
-    minor: Colour = (250, 214, 210)
-    minor_width: float = 0.12
-    major: Colour = (240, 158, 152)
-    major_width: float = 0.2
-    bleed: bool = True
-    ink: Colour = (25, 22, 28)
-    trace_width: float = 0.3
-    reach: float = 0.0
+    paper: Annotated[Colour, "red, green, blue from 0 to 255"] = (255, 248, 246)
+    grid: Annotated[Grid, "dots stand for the lines every 1 mm"] = "lines"
+    minor: Annotated[Colour, "of the grid every 1 mm"] = (250, 214, 210)
+    minor_width: Annotated[float, "mm"] = 0.12
+    major: Annotated[Colour, "of the grid every 5 mm"] = (240, 158, 152)
+    major_width: Annotated[float, "mm"] = 0.2
+    bleed: Annotated[bool, "the grid goes to the paper's edges"] = True
+    ink: Annotated[Colour, "of traces and print"] = (25, 22, 28)
+    trace_width: Annotated[float, "mm"] = 0.3
+    reach: Annotated[float, "mm from its baseline at which a trace's pen stops; 0 for never"] = 0.0
     font: Font = "sans"
-    label_height: float = 3.0
-    label_rise: float = 6.0
-    label_shift: float = 1.0
+    label_height: Annotated[float, "mm"] = 3.0
+    label_rise: Annotated[float, "mm, of a lead's name above its baseline; negative for below"] = 6.0
+    label_shift: Annotated[float, "mm, of a lead's name from its panel's left edge"] = 1.0
     spelling: Spelling = "aVR"
-    pulse: Pulse = "left"
-    separators: Separators = "none"
-    header: str = ""
-    footer: str = "{speed} mm/s   {gain} mm/mV"
-    sheet: tuple[float, float] = (0.0, 0.0)
-    smooth: bool = True
+    pulse: Annotated[Pulse, "where the calibration pulse is"] = "left"
+    separators: Annotated[Separators, "between the columns"] = "none"
+    header: Annotated[str, "may hold {speed} (mm/s), {gain}, {limb}, {chest} (mm/mV)"] = ""
+    footer: Annotated[str, "as the header"] = "{speed} mm/s   {gain} mm/mV"
+    sheet: Annotated[tuple[float, float], "least width and height of the paper, mm"] = (0.0, 0.0)
+    smooth: Annotated[bool, "edges between pixels are not hard"] = True
 
     def __post_init__(self) -> None:
         for key in ("paper", "minor", "major", "ink"):

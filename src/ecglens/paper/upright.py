@@ -22,8 +22,7 @@ from ecglens.paper.page import Pixels
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-CERTAIN: Final = 1.2  # log-odds from which on a page is turned over: at least three of four are sent upright
-
+_CERTAIN: Final = 1.2  # log-odds from which on a page is turned over: at least three of four are sent upright
 _LYING: Final = 0.2  # log-odds from which on a page is on its side
 _WIDTH_MM: Final = 270.0  # of a page whose scale is not known
 _INK_SHARE: Final = 0.045  # of a page
@@ -54,23 +53,20 @@ class _Marks:
     trace: Pixels
 
 
-def find_turn(picture: Pixels, px_per_mm: float | None) -> tuple[int, float]:
-    """Return by how many degrees clockwise ``picture``, RGB, must be turned to be upright, and the log-odds of that.
-
-    The odds are against lying the other way up; below 0 where a picture is left that rather looks upside down.
-    """
+def find_turn(picture: Pixels, px_per_mm: float | None) -> int:
+    """Return by how many degrees clockwise ``picture``, RGB, must be turned to be upright: 0, 90, 180 or 270."""
     ink = find_ink(picture)
     lying = float(_weights()["lying"] @ describe_rows(ink)) < -_LYING
     if lying:
         ink = np.ascontiguousarray(np.rot90(ink, -1))
     up = float(_weights()["upright"] @ describe_page(ink, px_per_mm))
     if lying:
-        return (90, up) if up >= 0 else (270, -up)
-    return (0, up) if up > -CERTAIN else (180, -up)
+        return 90 if up >= 0 else 270
+    return 0 if up > -_CERTAIN else 180
 
 
 def as_paper(picture: Pixels) -> Pixels:
-    """Return ``picture`` dark on light: a screen's light traces on a dark ground inverted, paper in poor light not."""
+    """Return ``picture``, RGB or grey, dark on light: a screen's light traces inverted, paper in poor light not."""
     low, middle, high = np.percentile(picture[::4, ::4], (1, 50, 99))
     if middle < _DARK_GROUND and high - middle > 2 * (middle - low):
         return np.asarray(cv2.bitwise_not(picture), np.uint8)
@@ -83,9 +79,14 @@ def _weights() -> dict[str, Floats]:
     return {name: np.array(values) for name, values in json.loads(text).items()}
 
 
+def lightest(picture: Pixels) -> Pixels:
+    """The lightest channel, (H, W): it shows ink, and coloured lines least."""
+    return np.asarray(cv2.max(cv2.max(picture[..., 0], picture[..., 1]), picture[..., 2]), np.uint8)
+
+
 def find_ink(picture: Pixels) -> Pixels:
     """Return (H, W), 1 where ``picture`` is much darker than the paper around it; coloured grids are not."""
-    light = cv2.max(cv2.max(picture[..., 0], picture[..., 1]), picture[..., 2])
+    light = lightest(picture)
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (19, 19))
     paper = cv2.morphologyEx(light, cv2.MORPH_CLOSE, kernel)
     dark = cv2.divide(cv2.subtract(paper, light), paper, scale=255)

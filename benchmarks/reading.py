@@ -1,0 +1,402 @@
+"""Measure how well ``ecglens.paper.reading`` reads pages back to mV, and train the two networks it reads with.
+
+    python benchmarks/reading.py --records PTBXL --count 100 --seed 7           by grade of wear
+    python benchmarks/reading.py --records PTBXL --count 100 --seed 7 --held    layouts and styles never trained on
+    python benchmarks/reading.py --records PTBXL --fit OUT                      train: about two hours on one core
+
+Pages are records of PTB-XL (to measure: fold 9; to train: folds 1 to 8), drawn in random layouts and styles, most of
+them worn, and straightened. Measured are the share of pages on which all twelve leads are found, of leads that are
+taken for another one's place, and how far the traces read are from the true ones, which went through the same wear:
+the median, and the share of columns that are more than 1 mm (0.1 mV) off.
+"""
+
+import argparse
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from ecglens.datasets.index import Dataset, open_dataset
+from ecglens.paper import Page, Trace, layouts, random_notes, random_style, render, styles, wear
+from ecglens.paper.layout import Layout, load_layout
+from ecglens.paper.page import Pixels
+from ecglens.paper.reading import PX_PER_MM, read_page
+from ecglens.paper.reading.names import NAMES
+from ecglens.paper.reading.rows import HEIGHT
+from ecglens.paper.scan import straighten
+from ecglens.paper.style import Style, load_style
+
+if TYPE_CHECKING:
+    import torch
+
+Rng = np.random.Generator
+HELD_LAYOUTS = ("3x4+2", "3x4-same", "6x2+1", "6x2-cabrera")
+HELD_STYLES = ("mac", "cardiofax", "green", "viewer")
+OFTEN = {"12x1": 1.0, "roll-1": 0.25, "roll-3": 0.6, "3x4+1-II": 2.0, "3x4+1": 1.5, "6x2": 1.5}
+GAINS = ((5.0, 5.0), (20.0, 20.0), (10.0, 5.0))
+DIRECTORY = Path(__file__).parents[1] / "src" / "ecglens" / "paper" / "reading"
+
+
+class Drawn(NamedTuple):
+    page: Page
+    grade: float
+
+
+class Sheet(NamedTuple):
+    """A straightened page at the scale it is read at, and what is on it, in pixels."""
+
+    pixels: Pixels
+    names: np.ndarray  # (traces, 5): which name, its middle (x, y), where its trace begins (x, y)
+    traces: list[tuple[int, np.ndarray]]  # first column, height in every column from there
+
+
+def draw(dataset: Dataset, exams: np.ndarray, rng: Rng, held: bool, training: bool) -> Drawn:
+    """A random page; to train, also of other speeds and gains than are read."""
+    record = dataset.read(int(rng.choice(exams)))
+    layout, style = draw_layout(rng, held), draw_style(rng, held)
+    speed, gain = 25.0, (10.0, 10.0)
+    if training and (chance := rng.random()) < 0.16:
+        if chance < 0.06:
+            layout, speed = replace(layout, seconds=layout.seconds / 2), 50.0
+        else:
+            gain = GAINS[rng.integers(len(GAINS))]
+    start = float(rng.uniform(0, max(record.duration - layout.duration, 0.5)))
+    grade = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.05, 0.95))
+    scale = float(rng.uniform(3.2 if grade < 0.6 else 4.5, 8))
+    turn = float(rng.uniform(-10, 10)) if grade == 0 and rng.random() < 0.5 else 0.0
+    notes = random_notes(rng) if rng.random() < 0.4 else None
+    page = render(
+        record, layout, style, start=start, px_per_mm=scale, rotation=turn, speed=speed, gain=gain, notes=notes
+    )
+    return Drawn(wear(page, grade, rng) if grade else page, grade)
+
+
+def draw_layout(rng: Rng, held: bool) -> Layout:
+    names = HELD_LAYOUTS if held else [name for name in layouts() if name not in HELD_LAYOUTS]
+    shares = np.array([OFTEN.get(name, 1.0) for name in names])
+    layout = load_layout(str(rng.choice(names, p=shares / shares.sum())))
+    return (
+        layout if rng.random() < 0.5 else replace(layout, row_height=layout.row_height * float(rng.uniform(0.75, 1.2)))
+    )
+
+
+def draw_style(rng: Rng, held: bool) -> Style:
+    if held:
+        return load_style(str(rng.choice(HELD_STYLES)))
+    named = [name for name in styles() if name not in HELD_STYLES]
+    return random_style(rng) if rng.random() < 0.7 else load_style(str(rng.choice(named)))
+
+
+def truth(page: Page, lead: str) -> Trace | None:
+    """The longest trace of a lead that the page shows."""
+    traces = [trace for trace in page.traces if trace.lead.removeprefix("-") == lead]
+    return max(traces, key=lambda trace: np.isfinite(trace.points[:, 0]).sum(), default=None)
+
+
+def heights(trace: Trace, columns: np.ndarray) -> np.ndarray:
+    """How high a true trace is in each column, NaN where it is not."""
+    points = trace.points[np.isfinite(trace.points).all(axis=1)]
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    return np.interp(columns, *points.T, left=np.nan, right=np.nan) if len(points) else np.full(len(columns), np.nan)
+
+
+def measure(pages: Iterator[Drawn]) -> None:
+    rows: defaultdict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for page, grade in pages:
+        flat = straighten(page).page
+        began = time.process_time()
+        reading = read_page(flat)
+        spent = time.process_time() - began
+        off, misplaced = errors(reading.page, flat)
+        row = (
+            float(not reading.missing),
+            misplaced,
+            len(off),
+            np.sum(off > 1),
+            np.median(off) if len(off) else np.nan,
+            spent,
+        )
+        for group in ("all", "grade 0" if not grade else f"grade {np.ceil(grade * 5) / 5:.1f}"):
+            rows[group].append(row)
+    print(f"{'':10} {'pages':>5} {'12 found':>9} {'misplaced':>10} {'median mm':>10} {'over 1 mm':>10} {'CPU s':>6}")
+    for group in sorted(rows):
+        whole, misplaced, columns, far, middle, spent = np.array(rows[group]).T
+        print(
+            f"{group:10} {len(whole):5} {whole.mean():9.1%} {misplaced.sum() / (12 * len(whole)):10.2%} "
+            f"{np.nanmedian(middle):10.3f} {far.sum() / max(columns.sum(), 1):10.2%} {np.median(spent):6.2f}"
+        )
+
+
+def errors(read: Page, flat: Page) -> tuple[np.ndarray, int]:
+    """Distances (n,) in mm of the traces read from the true ones, and how many were taken from another place."""
+    assert flat.nodes is not None
+    px_per_mm = float(np.nanmedian(np.linalg.norm(np.diff(flat.nodes, axis=1), axis=2))) / 5
+    off, misplaced = [np.empty(0)], 0
+    for trace in read.traces:
+        true = truth(flat, trace.lead)
+        far = np.abs(heights(true, trace.points[:, 0]) - trace.points[:, 1]) / px_per_mm if true else np.empty(0)
+        far = far[np.isfinite(far)]
+        if len(far) < 0.5 * np.isfinite(trace.points[:, 1]).sum() or np.median(far) > 4:
+            misplaced += 1
+        else:
+            off.append(far)
+    return np.concatenate(off), misplaced
+
+
+def sheet(page: Page, rng: Rng) -> Sheet | None:
+    """The page as it is read: straightened or, now and then, not, and at a scale that is sometimes a little off."""
+    moved = rng.random() < 0.8
+    flat = straighten(page).page if moved else page
+    assert flat.nodes is not None
+    true = float(np.nanmedian(np.linalg.norm(np.diff(flat.nodes, axis=1), axis=2))) / 5
+    scale = flat.px_per_mm if moved else true * float(np.exp(rng.normal(0, 0.03)))
+    if scale is None or not 0.6 < scale / true < 1.6:
+        scale = true * float(np.exp(rng.normal(0, 0.06)))
+    height, width = flat.pixels.shape[:2]
+    size = (max(32, round(width * PX_PER_MM / scale)), max(32, round(height * PX_PER_MM / scale)))
+    if size[0] * size[1] > 4e6:
+        return None
+    way = cv2.INTER_AREA if scale > PX_PER_MM else cv2.INTER_LINEAR
+    pixels = np.asarray(cv2.resize(flat.pixels, size, interpolation=way), np.uint8)
+    factors = np.array([size[0] / width, size[1] / height])
+    labels = [box for box in flat.boxes if box.kind == "label"]
+    found = [on_sheet(trace, box.corners, factors) for trace, box in zip(flat.traces, labels, strict=True)]
+    kept = [each for each in found if each is not None]
+    return Sheet(pixels, np.array([name for name, _ in kept]), [trace for _, trace in kept]) if kept else None
+
+
+def on_sheet(trace: Trace, label: np.ndarray, factors: np.ndarray) -> tuple[list[float], tuple[int, np.ndarray]] | None:
+    points = (trace.points[np.isfinite(trace.points).all(axis=1)] + 0.5) * factors - 0.5
+    if len(points) < 20 or np.ptp(points[:, 0]) < 20:
+        return None
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    columns = np.arange(int(np.ceil(points[0, 0])), int(points[-1, 0]) + 1)
+    along = np.interp(columns, *points.T).astype(np.float32)
+    middle = (label.mean(axis=0) + 0.5) * factors - 0.5
+    return [NAMES.index(trace.lead), *middle, points[0, 0], float(np.median(along[:160]))], (int(columns[0]), along)
+
+
+def vary(pixels: Pixels, rng: Rng) -> np.ndarray:
+    """Pixels in [0, 1] in other light, blurred or noisy."""
+    out = pixels.astype(np.float32) / 255
+    if rng.random() < 0.5:
+        out = out * rng.uniform(0.75, 1.1, 3 if rng.random() < 0.3 else 1).astype(np.float32)
+    if rng.random() < 0.3:
+        out = (out - 0.5) * np.float32(rng.uniform(0.7, 1.2)) + 0.5
+    if rng.random() < 0.15:
+        out = np.repeat(out.mean(axis=2, keepdims=True), 3, axis=2)
+    if rng.random() < 0.15:
+        out = cv2.GaussianBlur(out, (0, 0), rng.uniform(0.4, 1.2))
+    if rng.random() < 0.3:
+        out = out + rng.standard_normal(out.shape, np.float32) * rng.uniform(0, 0.05)
+    return np.clip(out, 0, 1).astype(np.float32)
+
+
+def name_example(page: Sheet, rng: Rng, size: tuple[int, int] = (640, 448)) -> tuple[np.ndarray, ...]:
+    """A part of a page: pixels, how near each name is, its cell, where its trace begins, and where that counts."""
+    (width, height), scale = size, float(np.exp(rng.normal(0, 0.06)))
+    x, y = page.names[rng.integers(len(page.names)), 1:3] * scale - rng.uniform(0.05, 0.95, 2) * size
+    matrix = np.array([[scale, 0, -x], [0, scale, -y]])
+    pixels = np.asarray(cv2.warpAffine(page.pixels, matrix, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    near, at = np.zeros((2, len(NAMES), height // 8, width // 8), np.float32)
+    begins = np.zeros((2, height // 8, width // 8), np.float32)
+    down, across = np.mgrid[: height // 8, : width // 8]
+    for which, *places in page.names.tolist():
+        u, v, begin_x, begin_y = np.array(places) * scale - [x, y, x, y]
+        if not (-4 < u < width + 4 and -4 < v < height + 4):
+            continue
+        column, row = (u - 3.5) / 8, (v - 3.5) / 8
+        distance = (across - column) ** 2 + (down - row) ** 2
+        cell = (int(which), min(max(round(row), 0), height // 8 - 1), min(max(round(column), 0), width // 8 - 1))
+        near[int(which)] = np.maximum(near[int(which)], np.exp(-distance / (2 * 0.6**2)))
+        near[cell] = at[cell] = 1
+        begins[:, distance < 1.6] = (
+            np.stack([begin_x - across * 8 - 3.5, begin_y - down * 8 - 3.5])[:, distance < 1.6] / 40
+        )
+    return vary(pixels, rng), near, at, begins, (near.max(axis=0) > 0.25).astype(np.float32)
+
+
+def rows_of(page: Sheet) -> list[tuple[np.ndarray, float, float]]:
+    """Rows of traces: height in every column of the page (NaN: none), level at column 0, and slope."""
+    slopes = [np.polyfit(np.arange(len(along)), along, 1)[0] for _, along in page.traces if len(along) > 150]
+    slope = float(np.clip(np.median(slopes or [0.0]), -0.2, 0.2))
+    slope = slope if abs(slope) > 0.004 else 0.0
+    levels = page.names[:, 4] - slope * page.names[:, 3]
+    rows, left = [], list(np.argsort(levels))
+    while left:
+        members = [k for k in left if abs(levels[k] - levels[left[0]]) < 12]
+        left = [k for k in left if k not in members]
+        along = np.full(page.pixels.shape[1], np.nan, np.float32)
+        for first, trace in (page.traces[k] for k in members):
+            begin, end = max(first, 0), min(first + len(trace), len(along))
+            along[begin:end] = trace[begin - first : max(end - first, 0)]
+        rows.append((along, float(np.median(levels[members])), slope))
+    return rows
+
+
+def trace_example(page: Sheet, rng: Rng, width: int = 320) -> tuple[np.ndarray, ...] | None:
+    """A part of a row: pixels, how high the trace is in each column (-1: not in the strip), and whether it is shown."""
+    rows = rows_of(page)
+    along, level, slope = rows[rng.integers(len(rows))]
+    known = np.flatnonzero(np.isfinite(along))
+    if len(known) < 50:
+        return None
+    scale, slope_seen = float(np.exp(rng.normal(0, 0.08))), slope + rng.normal(0, 0.004)
+    first = int(rng.integers(max(0, known[0] - 80), max(known[-1] - 60, known[0] + 1)))
+    middle = level + slope * first + rng.normal(0, 5)
+    matrix = np.array([[1 / scale, 0, first], [slope_seen / scale, 1 / scale, middle - HEIGHT / 2 / scale]])
+    way = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    pixels = cv2.warpAffine(page.pixels, matrix, (width, HEIGHT), flags=way, borderMode=cv2.BORDER_REPLICATE)
+    columns = np.arange(width) / scale
+    at = first + columns
+    shown = np.isfinite(along)[np.clip(np.rint(at).astype(int), 0, len(along) - 1)] & (at < len(along))
+    true = np.interp(at, np.arange(len(along)), np.nan_to_num(along))
+    high = (true - middle - slope_seen * columns) * scale + HEIGHT / 2
+    inside = shown & (high >= 0) & (high <= HEIGHT - 1)
+    return (
+        vary(np.asarray(pixels, np.uint8), rng),
+        np.where(inside, high, -1).astype(np.float32),
+        shown.astype(np.float32),
+    )
+
+
+def name_loss(network: "torch.nn.Module", batch: "Sequence[torch.Tensor]") -> "torch.Tensor":
+    """Focal loss of the names (Zhou et al., Objects as Points, 2019) and distance of where traces begin."""
+    from torch.nn.functional import logsigmoid
+
+    pixels, near, at, begins, counts = batch
+    answers = network(as_planes(pixels))
+    logits, chance = answers[:, : len(NAMES)], answers[:, : len(NAMES)].sigmoid()
+    there = at * (1 - chance) ** 2 * logsigmoid(logits)
+    nowhere = (1 - at) * (1 - near) ** 4 * chance**2 * logsigmoid(-logits)
+    distance = (answers[:, len(NAMES) :] - begins).abs() * counts[:, None]
+    return -(there + nowhere).sum() / at.sum().clamp(min=1) + 2 * distance.sum() / counts.sum().clamp(min=1)
+
+
+def trace_loss(network: "torch.nn.Module", batch: "Sequence[torch.Tensor]") -> "torch.Tensor":
+    """Cross-entropy of heights, the truth being spread over a pixel or two, and of the trace being there."""
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
+
+    pixels, high, shown = batch
+    heights_said, shown_said = network(as_planes(pixels))
+    rows = torch.arange(HEIGHT)[None, :, None]
+    spread = torch.exp(-((rows - high[:, None]) ** 2) / (2 * 0.8**2))
+    spread = spread / spread.sum(1, keepdim=True).clamp(min=1e-6)
+    known = high >= 0
+    crossed = -(spread * log_softmax(heights_said, 1)).sum(1)
+    loss: torch.Tensor = (crossed * known).sum() / known.sum().clamp(min=1)
+    return loss + binary_cross_entropy_with_logits(shown_said, shown)
+
+
+def as_planes(pixels: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+def fit(dataset: Dataset, out: Path, pages: int, steps: int, seed: int) -> None:
+    """Draw pages, train both networks on them, and write the graphs."""
+    from ecglens.models.reading import NameFinder, TraceFollower
+
+    exams = dataset.in_folds(range(1, 9))
+    kept = []
+    for number in range(pages):
+        rng = np.random.default_rng([seed, number])
+        if (made := sheet(draw(dataset, exams, rng, held=False, training=True).page, rng)) is not None:
+            kept.append(made._replace(pixels=cv2.imencode(".jpg", made.pixels, [cv2.IMWRITE_JPEG_QUALITY, 93])[1]))
+    names = [name_example, name_loss, NameFinder(len(NAMES)), 8, 2]
+    traces = [trace_example, trace_loss, TraceFollower(), 16, 5]
+    for file, plan in (("names.onnx", names), ("traces.onnx", traces)):
+        write(train(kept, steps, np.random.default_rng(seed), *plan), out / file)
+
+
+def train(pages: list[Sheet], steps: int, rng: Rng, example, loss, network, batch: int, each: int) -> "torch.nn.Module":  # type: ignore[no-untyped-def]
+    """Return the running mean of the weights; ``each`` examples are cut from a page, and mixed with those of others."""
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    torch.manual_seed(0)
+    network.to(memory_format=torch.channels_last)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps, pct_start=0.1)
+    waiting: list[tuple[np.ndarray, ...]] = []
+    for step in range(steps):
+        while len(waiting) < 6 * batch:
+            page = pages[rng.integers(len(pages))]
+            page = page._replace(pixels=cv2.imdecode(page.pixels, cv2.IMREAD_COLOR))
+            waiting += [made for made in (example(page, rng) for _ in range(each)) if made is not None]
+        order = rng.permutation(len(waiting))
+        chosen, waiting = [waiting[k] for k in order[:batch]], [waiting[k] for k in order[batch:]]
+        value = loss(network, [torch.from_numpy(np.stack(values)) for values in zip(*chosen, strict=True)])
+        optimiser.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        cycle.step()
+        average.update_parameters(network)
+        if step % 100 == 99:
+            print(f"step {step + 1}: loss {float(value):.4f}", flush=True)
+    return average.module.eval()
+
+
+def write(network: "torch.nn.Module", path: Path) -> None:
+    """Write the graph, its weights stored as float16."""
+    import onnx
+    import torch
+
+    from ecglens.models.export import compress
+    from ecglens.models.reading import NameFinder
+
+    finds = isinstance(network, NameFinder)
+    outputs = ["names"] if finds else ["heights", "shown"]
+    axes = {"names": {2: "h8", 3: "w8"}} if finds else {"heights": {2: "w"}, "shown": {1: "w"}}
+    inputs = {"pixels": {2: "h", 3: "w"} if finds else {3: "w"}}
+    buffer = BytesIO()
+    with warnings.catch_warnings():  # the exporter warns of its own successor
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.rand(1, 3, HEIGHT, 64),),
+            buffer,  # type: ignore[arg-type]
+            input_names=["pixels"],
+            output_names=outputs,
+            dynamic_axes=inputs | axes,
+            opset_version=17,
+            dynamo=False,
+        )
+    path.write_bytes(compress(onnx.load_from_string(buffer.getvalue()), "float16").SerializeToString())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=Path, required=True, help="folder of PTB-XL")
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--held", action="store_true", help="layouts and styles that were held out of training")
+    parser.add_argument(
+        "--fit", type=Path, metavar="FOLDER", help=f"train, and write the graphs; ours are in {DIRECTORY.name}/"
+    )
+    parser.add_argument("--pages", type=int, default=2200, help="to train on")
+    parser.add_argument("--steps", type=int, default=2000)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    dataset = open_dataset(options.records)
+    if options.fit:
+        fit(dataset, options.fit, options.pages, options.steps, options.seed)
+        return
+    exams = dataset.in_folds([9])
+    numbers = (np.random.default_rng([options.seed, number]) for number in range(options.count))
+    measure(draw(dataset, exams, rng, options.held, training=False) for rng in numbers)
+
+
+if __name__ == "__main__":
+    main()

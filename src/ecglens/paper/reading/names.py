@@ -1,0 +1,68 @@
+"""Where the names of leads are printed on a page, and where the trace of each begins."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.leads import LEADS
+from ecglens.paper.page import Pixels
+from ecglens.sessions import open_session
+
+Chances = npt.NDArray[np.float32]
+
+NAMES: Final = (*LEADS, "-aVR")  # in the order of the network's answers
+
+_LEAST: Final = 0.2  # probability of what may be a name
+_CELL: Final = 8  # pixels of the page a side of each answer
+_UNIT: Final = 40.0  # pixels: of the network's distances
+_NEAR: Final = 3  # cells within which there is but one name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """A lead's name in print: the ``chances`` (13,) of ``NAMES``, and where its trace begins, pixels from the corner.
+
+    ``settled`` is the name it is taken for, where more than the print says so.
+    """
+
+    chances: Chances
+    start: tuple[float, float]
+    settled: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name it is taken for."""
+        return self.settled or NAMES[int(self.chances.argmax())]
+
+    @property
+    def probability(self) -> float:
+        """How likely it is to be that name."""
+        return float(self.chances[NAMES.index(self.name)])
+
+
+def find_names(pixels: Pixels) -> list[Name]:
+    """Return what may be the names on a page of 4 pixels a mm."""
+    height, width = pixels.shape[:2]
+    padded = cv2.copyMakeBorder(pixels, 0, -height % 16, 0, -width % 16, cv2.BORDER_REPLICATE)
+    answers = _network().run(None, {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255})[0][0]
+    chances = 1 / (1 + np.exp(-answers[: len(NAMES)]))
+    best = np.ascontiguousarray(chances.max(axis=0))
+    peaks = (best >= _LEAST) & (best == cv2.dilate(best, np.ones((_NEAR, _NEAR))))
+    return [_name(answers, chances, row, column) for row, column in np.argwhere(peaks).tolist()]
+
+
+def _name(answers: Chances, chances: Chances, row: int, column: int) -> Name:
+    x, y = (_CELL * index + (_CELL - 1) / 2 for index in (column, row))
+    across, down = (float(value) * _UNIT for value in answers[len(NAMES) :, row, column])
+    near = chances[:, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]  # names are told apart next door, too
+    return Name(near.max(axis=(1, 2)), (x + across, y + down))
+
+
+@cache
+def _network() -> Any:
+    return open_session(Path(__file__).with_name("names.onnx").read_bytes())

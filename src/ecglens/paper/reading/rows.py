@@ -1,0 +1,106 @@
+"""Rows of leads on a page: how high the trace is in every column of one."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ecglens.paper.page import Pixels
+from ecglens.paper.reading.names import Name
+from ecglens.sessions import open_session
+
+Floats = npt.NDArray[np.float32]
+
+HEIGHT: Final = 192  # pixels of a strip: 24 mm above and below the row's level
+LEAST_SHOWN: Final = 0.5  # probability that a column shows the trace
+
+_BEFORE: Final = 16  # pixels of a strip before its first trace
+_REACH: Final = 3  # pixels around the likeliest height that count for it
+_SHORTEST: Final = 40  # columns of a stretch
+_APART: Final = 3.0  # pixels between two traces
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """One lead's trace: its ``heights`` (n,), pixels from the page's top in the columns from ``x`` on, NaN where lost.
+
+    ``sign`` is -1 where the lead is shown upside down. ``certainty`` (n,) is how likely each height is.
+    """
+
+    lead: str
+    sign: int
+    x: int
+    heights: Floats
+    certainty: Floats
+
+    def millivolts(self, px_per_mv: float) -> Floats:
+        """The signal (n,) about its median."""
+        return np.asarray(self.sign * (np.nanmedian(self.heights) - self.heights) / px_per_mv, np.float32)
+
+    def coincides(self, other: "Stretch") -> bool:
+        """Whether both run along the same ink, where they lie over each other."""
+        first, last = max(self.x, other.x), min(self.x + len(self.heights), other.x + len(other.heights))
+        one, two = (each.heights[first - each.x : max(last - each.x, 0)] for each in (self, other))
+        apart = np.abs(one - two) if last > first else np.empty(0)
+        return bool(np.isfinite(apart).sum() >= _SHORTEST and np.nanmedian(apart) < _APART)
+
+
+def follow(pixels: Pixels, row: list[Name]) -> list[Stretch]:
+    """Return the trace of each lead of a row: from where it begins to where the next one does, or where it ends."""
+    first = max(0, round(row[0].start[0]) - _BEFORE)
+    level = np.interp(np.arange(first, pixels.shape[1]), *np.transpose([name.start for name in row])).astype(np.float32)
+    strip = _cut(pixels, first, level)
+    heights, certainty = _ask(strip)
+    heights += level - (HEIGHT - 1) / 2
+    starts = [max(round(name.start[0]), first) for name in row]
+    ends = [*starts[1:], pixels.shape[1]]
+    found = [
+        _stretch(name, *span, first, heights, certainty)
+        for name, span in zip(row, zip(starts, ends, strict=True), strict=True)
+    ]
+    return [stretch for stretch in found if stretch is not None]
+
+
+def _cut(pixels: Pixels, first: int, level: Floats) -> Pixels:
+    """The strip (192, n, 3) around ``level`` (n,), from column ``first`` on."""
+    columns = np.arange(first, first + len(level), dtype=np.float32)
+    down = (np.arange(HEIGHT, dtype=np.float32) - (HEIGHT - 1) / 2)[:, None]
+    across = np.broadcast_to(columns, (HEIGHT, len(level)))
+    return np.asarray(
+        cv2.remap(pixels, across, level + down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def _ask(strip: Pixels) -> tuple[Floats, Floats]:
+    """Height of the trace in every column of a strip, pixels from its top, NaN where none is; and its certainty."""
+    width = strip.shape[1]
+    padded = cv2.copyMakeBorder(strip, 0, 0, 0, -width % 16, cv2.BORDER_REPLICATE)
+    inputs = {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255}
+    answers, shown = (answer[0][..., :width] for answer in _network().run(None, inputs))
+    chances = np.exp(answers - answers.max(axis=0))
+    chances /= chances.sum(axis=0)
+    near = chances.argmax(axis=0) + np.arange(-_REACH, _REACH + 1)[:, None]
+    weights = np.take_along_axis(chances, np.clip(near, 0, HEIGHT - 1), axis=0) * ((near >= 0) & (near < HEIGHT))
+    certainty = weights.sum(axis=0)
+    heights = (weights * near).sum(axis=0) / certainty
+    heights[shown < np.log(LEAST_SHOWN / (1 - LEAST_SHOWN))] = np.nan
+    return heights.astype(np.float32), certainty.astype(np.float32)
+
+
+def _stretch(name: Name, start: int, end: int, first: int, heights: Floats, certainty: Floats) -> Stretch | None:
+    """What of a row is this lead's, without what is lost at its end; None where next to nothing is left."""
+    seen = np.flatnonzero(np.isfinite(heights[start - first : end - first]))
+    if len(seen) < _SHORTEST:
+        return None
+    span = slice(start - first, start - first + int(seen[-1]) + 1)
+    upside_down = name.name.startswith("-")
+    return Stretch(name.name.removeprefix("-"), -1 if upside_down else 1, start, heights[span], certainty[span])
+
+
+@cache
+def _network() -> Any:
+    return open_session(Path(__file__).with_name("traces.onnx").read_bytes())

@@ -1,0 +1,44 @@
+"""Doubts: an ordinary ECG raises none; a wrong gain, a wrong rate and a contradiction each raise one."""
+
+import numpy as np
+import pytest
+
+from ecglens.intervals import measure
+from ecglens.plausibility import doubts
+from ecglens.record import Record
+from ecglens.simulator import simulate
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return simulate(set(), rng=np.random.default_rng(4))
+
+
+def test_ordinary_ecgs_raise_no_doubt() -> None:
+    for labels in (set(), {"AF"}, {"LBBB"}, {"ST"}, {"SB"}):
+        ecg = simulate(labels, rng=np.random.default_rng(5))
+        assert doubts(ecg, measure(ecg).summary(), labels) == []
+
+
+@pytest.mark.parametrize("factor", [0.1, 10.0])
+def test_a_wrong_gain_is_doubted(record: Record, factor: float) -> None:
+    (doubt,) = doubts(Record((factor * record.signal).astype(np.float32), record.fs), {}, ())
+    assert "mV in the largest lead is rare: check the gain" in doubt
+
+
+@pytest.mark.parametrize("factor", [0.4, 2.5])
+def test_a_wrong_rate_is_doubted(record: Record, factor: float) -> None:
+    wrong = Record(record.signal, factor * record.fs)
+    assert any("check the sampling rate" in doubt for doubt in doubts(wrong, measure(wrong).summary(), ()))
+
+
+@pytest.mark.parametrize(
+    ("label", "name", "doubtful", "sound"), [("ST", "tachycardia", 70.0, 110.0), ("SB", "bradycardia", 90.0, 50.0)]
+)
+def test_a_finding_that_the_measured_rate_contradicts_is_doubted(
+    record: Record, label: str, name: str, doubtful: float, sound: float
+) -> None:
+    (doubt,) = doubts(record, {"heart_rate_bpm": doubtful}, [label])
+    assert f"{name} is called at a measured rate of {doubtful:.0f}/min" in doubt
+    for rate in (sound, None):
+        assert doubts(record, {"heart_rate_bpm": rate}, [label]) == []
