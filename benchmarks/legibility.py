@@ -38,6 +38,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from PIL import Image, ImageDraw, ImageFont
 
+from ecglens.diagnosis import diagnose
 from ecglens.io import read
 from ecglens.leads import LEADS
 from ecglens.paper import damage
@@ -1097,22 +1098,26 @@ def fit(views: Views, options: argparse.Namespace) -> None:
     save(model, views.pixels.shape[1:], options.fit)
 
 
-def print_rates(families: list[str], accepted: list[bool]) -> None:
+def print_rates(families: list[str], accepted: list[bool], what: str = "accepted") -> None:
     rates = defaultdict(list)
     for family, yes in zip(families, accepted, strict=True):
         for name in (family, GROUPS.get(family.split()[0], "ALL OTHER")):
             rates[name].append(yes)
     for name in sorted(rates):
-        print(f"{name:24s} {len(rates[name]):5d} pictures, accepted {np.mean(rates[name]):6.1%}")
+        print(f"{name:24s} {len(rates[name]):5d} pictures, {what} {np.mean(rates[name]):6.1%}")
 
 
 def measure(samples: Iterator[Sample]) -> None:
-    """Print the share of each family that is accepted, by ``assess`` as it is; held-out families have an asterisk."""
-    judged = [(sample.family + " *" * sample.held, sample.flat, assess(sample.page).legible) for sample in samples]
+    """Print the share of each family that seems legible, and that is answered for; held-out ones have an asterisk."""
+    judged = [
+        (sample.family + " *" * sample.held, sample.flat, assess(sample.page).legible, diagnose(sample.page).readable)
+        for sample in samples
+    ]
     for title, flat in (("as they came", False), ("straightened", True)):
-        print(f"\n{title}")
-        some = [(family, legible) for family, straight, legible in judged if straight == flat]
-        print_rates([family for family, _ in some], [legible for _, legible in some])
+        for number, what in ((2, "legible"), (3, "answered for")):
+            print(f"\n{title}")
+            some = [(row[0], bool(row[number])) for row in judged if row[1] == flat]
+            print_rates([family for family, _ in some], [yes for _, yes in some], what)
 
 
 def files(folder: Path | None, *endings: str) -> list[Path]:

@@ -44,8 +44,34 @@ def test_a_page_is_answered_for(page_file: Path) -> None:
     assert answer.readable
     assert answer.kind == "image"
     assert tuple(answer.labels) == KEYS
-    assert answer.quality["width"] > 0
+    assert answer.labels["LBBB"].positive
+    assert answer.measurements["qrs_ms"] > 120
+    assert answer.quality["missing_leads"] == []
     assert answer.maps.min() >= 0
+
+
+def test_a_page_is_measured_as_its_signal_is(record: Record) -> None:
+    page, signal = diagnose(ecglens.render(record, "3x4+1-II", px_per_mm=6)), diagnose(record)
+    for key, most in (("heart_rate_bpm", 2), ("qrs_ms", 25), ("qt_ms", 40)):
+        assert page.measurements[key] == pytest.approx(signal.measurements[key], abs=most), key
+
+
+def test_a_page_that_lacks_leads_is_not_answered_for(record: Record) -> None:
+    page = ecglens.render(record, "3x4", px_per_mm=6)
+    edge = max(box.corners[:, 0].min() for box in page.boxes if box.kind == "panel")  # of the last column
+    answer = diagnose(ecglens.Page(np.ascontiguousarray(page.pixels[:, : int(edge) - 5])))
+    assert not answer.readable
+    assert set(answer.quality.get("missing_leads", ["V4"])) >= {"V4"}
+
+
+def test_evidence_of_a_page_lies_along_its_traces(page_file: Path) -> None:
+    answer = diagnose(page_file)
+    assert len(answer.ecg.traces) == 12
+    height, width = answer.ecg.pixels.shape[:2]
+    _, panel = answer._panel("LBBB")
+    tinted = (panel != answer.ecg.pixels).any(axis=2)
+    assert panel.shape == (height, width, 3)
+    assert 0.01 < tinted.mean() < 0.5
 
 
 def test_the_same_picture_gives_the_same_answer_however_it_comes(page_file: Path) -> None:
@@ -142,7 +168,7 @@ def test_a_model_reads_only_its_kind(record: Record) -> None:
     from ecglens.runtime import WEIGHTS
 
     with pytest.raises(UsageError, match="does not read"):
-        diagnose(record, model=WEIGHTS / "image.onnx")
+        diagnose(ecglens.render(record), model=WEIGHTS / "signal.onnx")
     with pytest.raises(ModelError, match="missing"):
         diagnose(record, model=WEIGHTS / "none.onnx")
 

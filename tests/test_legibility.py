@@ -15,7 +15,7 @@ from ecglens.io import read
 from ecglens.paper.damage import wear
 from ecglens.paper.drawing import render
 from ecglens.paper.layout import layouts, load_layout
-from ecglens.paper.legibility import KINDS, Quality, assess, look, quarter_turns
+from ecglens.paper.legibility import KINDS, Quality, assess, look
 from ecglens.paper.page import Page, Pixels
 from ecglens.paper.scan import straighten
 from ecglens.paper.style import random_style, styles
@@ -133,17 +133,6 @@ def test_pages_of_every_style_are_legible(style: str, record: Record) -> None:
 def test_rows_are_counted(record: Record) -> None:
     for layout, rows in (("2x6", 2), ("3x4", 3), ("3x4+1", 4), ("6x2", 6), ("12x1", 12)):
         assert assess(render(record, layout, px_per_mm=3)).rows == pytest.approx(rows, rel=0.3)
-
-
-@pytest.mark.parametrize("rotation", [0, -7])
-@pytest.mark.parametrize("style", ["red", "blue", "copy"])
-def test_the_grid_gives_the_scale(style: str, rotation: float, record: Record) -> None:
-    page = render(record, "3x4+1", style, px_per_mm=6, rotation=rotation)
-    assert assess(page).px_per_mm == pytest.approx(6, rel=0.03)
-
-
-def test_without_a_grid_there_is_no_scale(record: Record) -> None:
-    assert assess(render(record, "3x4+1", "plain")).px_per_mm is None
 
 
 def solid(rng: np.random.Generator) -> Pixels:
@@ -316,14 +305,12 @@ def test_a_page_taken_with_a_shaken_phone_is_refused_as_blurred(angle: float, re
 
 @pytest.mark.parametrize(("turns", "reason"), [(1, "on its side"), (2, "upside down"), (3, "on its side")])
 def test_a_turned_page_is_named_so(turns: int, reason: str) -> None:
-    named, righted = 0, 0
+    named = 0
     for seed in range(20):
         page = draw_page("3x4+1", np.random.default_rng((74, seed)), worn=seed % 2 == 0)
         pixels = np.ascontiguousarray(np.rot90(page.pixels, turns))
         named += reason in str(assess(Page(pixels)).reason)
-        righted += quarter_turns(pixels) == turns
     assert named >= 18
-    assert righted >= 18
 
 
 def half(layout: str, side: str, rng: np.random.Generator) -> Page:
@@ -367,8 +354,8 @@ def test_what_the_network_sees_is_ink_on_paper_of_any_brightness(record: Record)
 def test_quality_is_plain_json(record: Record) -> None:
     quality = assess(render(record, px_per_mm=3))
     values = json.loads(json.dumps(quality.as_dict(), allow_nan=False))
-    assert set(values) == {field.name for field in dataclasses.fields(Quality)}
-    assert (values["width"], values["height"], values["reason"]) == (quality.width, quality.height, None)
+    assert set(values) == {field.name for field in dataclasses.fields(Quality)} - {"reason"}
+    assert (values["width"], values["height"]) == (quality.width, quality.height)
     blank = assess(Page(np.zeros((400, 400, 3), np.uint8)))
     json.dumps(blank.as_dict(), allow_nan=False)
 

@@ -4,14 +4,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from rich.table import Table
 
 from ecglens.diagnosis import diagnose
-from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
+from ecglens.inputs import SignalSpec, signal_tensors
 from ecglens.intervals import measure
 from ecglens.paper import render
+from ecglens.paper.reading import read_page
+from ecglens.paper.scan import straighten
+from ecglens.record import Record
 from ecglens.runtime import WEIGHTS, load_model
 from ecglens.simulator import simulate
 
@@ -20,20 +24,20 @@ def run(repeats: int) -> Table:
     """Return the table of medians over ``repeats``, in milliseconds."""
     rng = np.random.default_rng(0)
     record = simulate({"AF"}, rng=rng)
-    page = render(record)
-    image, signal = (load_model(WEIGHTS / f"{kind}.onnx") for kind in ("image", "signal"))
-    assert isinstance(image.card.spec, ImageSpec)
-    assert isinstance(signal.card.spec, SignalSpec)
-    pixels = {"pixels": image_tensor(page, image.card.spec)}
-    windows, _ = signal_tensors(record, signal.card.spec)
+    page = render(record, px_per_mm=6)
+    page, traces = straighten(page).page, read_page(page).record
+    assert traces is not None
     height, width = page.pixels.shape[:2]
     table = Table("what", "median ms", "times the bare pass")
     table.add_row("ecglens --help", f"{_median(_help, min(repeats, 10)):.0f}", "")
-    for name, bare, whole in (
-        (f"page {width} x {height}", lambda: image.run(pixels), lambda: diagnose(page)),
-        ("signal of 10 s", lambda: signal.run(windows), lambda: diagnose(record)),
+    steps = (("straightening", lambda: straighten(page)), ("reading", lambda: read_page(page)))
+    for name, step in steps:
+        table.add_row(f"page {width} x {height}, {name}", f"{_median(step, repeats):.1f}", "")
+    for name, kind, given, ecg in (
+        (f"page {width} x {height}", "image", traces, page),
+        ("signal of 10 s", "signal", record, record),
     ):
-        passed, answered = _median(bare, repeats), _median(whole, repeats)
+        passed, answered = _median(_pass(kind, given), repeats), _median(partial(diagnose, ecg), repeats)
         table.add_row(f"{name}, network pass", f"{passed:.1f}", "")
         table.add_row(f"{name}, diagnosis", f"{answered:.1f}", f"{answered / passed:.2f}")
     for name, work in (
@@ -43,6 +47,13 @@ def run(repeats: int) -> Table:
         spent = _median(work, 5 * repeats)
         table.add_row(f"{name} ({1000 / spent:.0f} a second)", f"{spent:.1f}", "")
     return table
+
+
+def _pass(kind: str, record: Record) -> Callable[[], object]:
+    """The network's bare pass over what it is given of a record."""
+    model = load_model(WEIGHTS / f"{kind}.onnx")
+    assert isinstance(model.card.spec, SignalSpec)
+    return partial(model.run, signal_tensors(record, model.card.spec)[0])
 
 
 def _help() -> None:

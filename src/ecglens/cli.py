@@ -437,7 +437,7 @@ def evaluate(
         list[str] | None, typer.Option(help="Styles to draw pages in; repeat for more, 'random' otherwise.")
     ] = None,
     wear: Annotated[float, typer.Option(min=0, max=1, help="Grade to which pages are worn.")] = 0.0,
-    px_per_mm: Annotated[float, typer.Option(min=1, help="Pixels per millimetre of pages.")] = 4.0,
+    px_per_mm: Annotated[float, typer.Option(min=1, help="Pixels per millimetre of pages.")] = 6.0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the pages' layout, style, turn and wear.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Score the first exams only.")] = None,
     cross_fit: Annotated[

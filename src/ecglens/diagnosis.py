@@ -278,7 +278,8 @@ def _look(page: Page, by_traces: bool) -> _Seen:
 def _inspect(page: Page, facts: dict[str, Any], by_traces: bool) -> _Seen:
     """What is seen of a flat page. Where it is arguable that it is a whole ECG, its twelve leads settle it."""
     quality = assess(page)
-    seen = _Seen(page, page, quality.as_dict() | facts, {}, quality.reason)
+    scale = {"px_per_mm": page.px_per_mm and round(page.px_per_mm, 3)}
+    seen = _Seen(page, page, quality.as_dict() | scale | facts, {}, quality.reason)
     if quality.reason is not None and not (by_traces and quality.arguable):
         return seen._replace(given=None)
     read = _read(seen, page) if by_traces else seen

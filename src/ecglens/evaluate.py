@@ -40,7 +40,7 @@ class Pages:
     layouts: tuple[str, ...] = PAPER_LAYOUTS
     styles: tuple[str, ...] = ("random",)
     wear: float = 0.0
-    px_per_mm: float = 4.0
+    px_per_mm: float = 6.0
     seed: int = 0
 
 

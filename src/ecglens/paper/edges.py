@@ -139,7 +139,7 @@ def _ends_paper(line: Floats, outside: Floats, inside: Floats) -> bool:
 def _most_crossing(deep: float, outside: Floats, inside: Floats) -> float:
     """How alike both sides of an edge may be: the less, the deeper it lies; more where the light changes much."""
     lasting = float(np.abs(outside - inside).max()) / max(1.0, outside.max(), inside.max())
-    return _CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, lasting - _SHADOW)
+    return float(_CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, lasting - _SHADOW))
 
 
 def _clearest(coarse: Pixels) -> Iterator[tuple[float, float, float]]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.paper.page import Page, Pixels
-from ecglens.paper.upright import as_paper
+from ecglens.paper.upright import as_paper, lightest
 from ecglens.sessions import open_session
 
 Floats = npt.NDArray[np.float64]
@@ -36,9 +36,6 @@ KINDS: Final = ("whole", "part", "left", "upside down", "right", "other")
 _NETWORK: Final = Path(__file__).with_suffix(".onnx")
 _SEEN: Final = (448, 256)  # width and height of what the network sees
 _WORK: Final = 560  # mean side of the reduced copy, pixels: 720 across for most pages
-_GRID_PATCH: Final = 192  # side of the square in its middle in which the grid is looked for, pixels
-_GRID_SHARE: Final = 0.12  # share of the picture that the lines of a 5 mm grid cover at least
-_MIN_GRID: Final = 0.07  # least strength of its period; pages without a grid have less
 
 _DARKEST_SHARE: Final = 0.004  # the ink's darkness is what this share of the picture reaches
 _MOST_INK: Final = 0.12  # share of the small copy above which what is dark is the grid, not ink
@@ -53,7 +50,7 @@ _BLANK: Final = 0.012  # contrast of paper with nothing on it
 class Quality:
     """How legible a picture is as a 12-lead ECG.
 
-    ``width`` and ``height`` are pixels. ``px_per_mm`` is the estimate from the grid, None where none is found.
+    ``width`` and ``height`` are pixels.
     ``sharpness`` is the steepest step in the ink's contrast (0-1), ``contrast`` the ink's darkness against the paper
     (0-1), ``ink`` the share of the picture that is at least half as dark as the ink, ``rows`` how many rows of traces a
     whole page would seem to have, ``likeness`` the log-odds that this is a whole, upright page. ``reason`` is None for
@@ -62,7 +59,6 @@ class Quality:
 
     width: int
     height: int
-    px_per_mm: float | None
     sharpness: float
     contrast: float
     ink: float
@@ -81,8 +77,9 @@ class Quality:
         return self.reason in (_REASONS["part"], _REASONS["other"]) and self.likeness > _ARGUABLE
 
     def as_dict(self) -> dict[str, Any]:
-        """The values for JSON, rounded to what they are worth."""
-        return {key: round(value, 3) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        """The values for JSON, rounded to what they are worth; the reason is for the answer to give."""
+        values = {key: value for key, value in asdict(self).items() if key != "reason"}
+        return {key: round(value, 3) if isinstance(value, float) else value for key, value in values.items()}
 
 
 def assess(page: Page) -> Quality:
@@ -92,38 +89,26 @@ def assess(page: Page) -> Quality:
     """
     height, width = page.pixels.shape[:2]
     if max(height, width) < MIN_LONG_SIDE or min(height, width) < MIN_SHORT_SIDE:
-        return Quality(width, height, None, 0.0, 0.0, 0.0, 0.0, 0.0, _too_small(width, height))
-    lightest, darkest = _reduced(page.pixels)
-    darkness = _darkness(as_paper(lightest))
+        return Quality(width, height, 0.0, 0.0, 0.0, 0.0, 0.0, _too_small(width, height))
+    light = _reduced(page.pixels)
+    darkness = _darkness(as_paper(light))
     reaching = _reaching(darkness)
     level = _level(reaching, _DARKEST_SHARE)
     sharpness = _sharpness(darkness, level)
     answers, rows = _ask(_shown(darkness, level), float(np.log(width / height)))
     likeness = float(answers[0] - np.logaddexp.reduce(answers[1:]))
     reason = (
-        _exposure(lightest, level / 255)
+        _exposure(light, level / 255)
         or (_BLURRED if sharpness < MIN_SHARPNESS else None)
         or (None if likeness >= 0 else _REASONS[KINDS[1 + int(answers[1:].argmax())]])
     )
-    period = _grid_period(darkest)
-    px_per_mm = period * width / darkest.shape[1] if period else None
     ink = float(reaching[max(_FAINTEST, level // 2)])
-    return Quality(width, height, px_per_mm, sharpness, level / 255, ink, rows, likeness, reason)
-
-
-def quarter_turns(pixels: Pixels) -> int:
-    """How many quarter turns anticlockwise an ECG page was turned by; 0 where it is upright, or no whole page is seen.
-
-    ``np.rot90(pixels, -quarter_turns(pixels))`` is upright.
-    """
-    seen, shape = look(pixels)
-    answers, _ = _ask(seen, shape)
-    return {"left": 1, "upside down": 2, "right": 3}.get(KINDS[int(answers.argmax())], 0)
+    return Quality(width, height, sharpness, level / 255, ink, rows, likeness, reason)
 
 
 def look(pixels: Pixels) -> tuple[Pixels, float]:
     """What the network sees: darkness (256, 448), the ink's being 255, and the logarithm of width over height."""
-    darkness = _darkness(as_paper(_reduced(pixels)[0]))
+    darkness = _darkness(as_paper(_reduced(pixels)))
     return _shown(darkness, _level(_reaching(darkness), _DARKEST_SHARE)), float(
         np.log(pixels.shape[1] / pixels.shape[0])
     )
@@ -179,11 +164,10 @@ def _exposure(lightest: Pixels, contrast: float) -> str | None:
     return "The picture is too pale to read: take it again in brighter, even light"
 
 
-def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """The lightest and the darkest channel, mean side ``_WORK`` at most.
+def _reduced(pixels: Pixels) -> Pixels:
+    """The lightest channel, mean side ``_WORK`` at most.
 
-    Coloured grids are light in one channel at least, dark ink is in none; so the lightest channel shows the trace
-    and the darkest one the grid. Whole factors first: only they are quick.
+    Coloured grids are light in one channel at least, dark ink is in none. Whole factors first: only they are quick.
     """
     height, width = pixels.shape[:2]
     factor = int(np.sqrt(height * width) / _WORK)
@@ -191,15 +175,12 @@ def _reduced(pixels: Pixels) -> tuple[Pixels, Pixels]:
         size = (width // factor, height // factor)
         whole = pixels[: size[1] * factor, : size[0] * factor]
         pixels = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.uint8)
-    red, green, blue = cv2.split(pixels)
-    lightest, darkest = cv2.max(red, cv2.max(green, blue)), cv2.min(red, cv2.min(green, blue))
+    light = lightest(pixels)
     scale = _WORK / np.sqrt(pixels.shape[0] * pixels.shape[1])
     if scale < 1:
         size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
-        lightest, darkest = (
-            cv2.resize(channel, size, interpolation=cv2.INTER_LINEAR) for channel in (lightest, darkest)
-        )
-    return np.asarray(lightest, np.uint8), np.asarray(darkest, np.uint8)
+        light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return light
 
 
 def _darkness(channel: Pixels) -> Pixels:
@@ -229,67 +210,3 @@ def _sharpness(darkness: Pixels, level: int) -> float:
     down, across = cv2.absdiff(darkness[1:], darkness[:-1]), cv2.absdiff(darkness[:, 1:], darkness[:, :-1])
     steepest = min(_level(_reaching(np.asarray(steps, np.uint8)), _DARKEST_SHARE) for steps in (down, across))
     return steepest / max(level, 1)
-
-
-def _grid_period(darkest: Pixels) -> float | None:
-    """Pixels of ``darkest`` per millimetre, from the autocorrelation of a patch in its middle; None without a grid.
-
-    Looks for the 5 mm squares; finer lines are lost in the reduced copy. What fits a page of about A4 counts for
-    more, as every third square and other multiples repeat as well as the squares themselves.
-    """
-    side = min(_GRID_PATCH, *darkest.shape) // 2 * 2
-    across, down = _lag_profiles(_grid_patch(darkest, side))
-    page_mm = np.geomspace(90, 420, 240)
-    periods = 5 / page_mm * max(darkest.shape)
-    strength = np.minimum(_comb(across, periods), _comb(down, periods))
-    best = int((strength * np.exp(-((np.log(page_mm / 260) / 0.8) ** 2))).argmax())
-    return float(periods[best]) / 5 if strength[best] >= _MIN_GRID else None
-
-
-def _grid_patch(darkest: Pixels, side: int) -> Pixels:
-    """A square from the middle: the ink's darkness without the trace; all 0 where there are no lines."""
-    top, left = ((length - side) // 2 for length in darkest.shape)
-    patch = darkest[top : top + side, left : left + side]
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
-    dark = np.asarray(cv2.subtract(cv2.morphologyEx(patch, cv2.MORPH_CLOSE, kernel), patch), np.uint8)
-    lines = _level(_reaching(dark), _GRID_SHARE)
-    if lines < 3:
-        return np.zeros_like(dark)
-    trace = cv2.dilate(cv2.threshold(dark, min(254, 3 * lines), 255, cv2.THRESH_BINARY)[1], np.ones((3, 3), np.uint8))
-    dark = np.minimum(dark, np.uint8(lines))
-    dark[trace > 0] = round(float(dark.mean()))
-    return dark
-
-
-def _lag_profiles(patch: Pixels) -> tuple[Floats, Floats]:
-    """Autocorrelation of the patch by distance, sideways and down; the best of the directions up to 11 degrees off."""
-    side = len(patch)
-    window, unbiased = _window(side)
-    correlation = _autocorrelation((patch - patch.mean()) * window) / unbiased
-    lags = np.arange(round(0.45 * side))
-    off = np.arange(-(side // 11), side // 11 + 1)
-    allowed = np.abs(off) <= 0.2 * lags[:, None] + 0.5
-    across = np.where(allowed, correlation[off[None, :], lags[:, None]], -1).max(axis=1)
-    down = np.where(allowed, correlation[lags[:, None], off[None, :]], -1).max(axis=1)
-    return across, down
-
-
-@cache
-def _window(side: int) -> tuple[Floats, Floats]:
-    """A taper for a square patch, and its autocorrelation, kept from zero."""
-    window = np.outer(np.hanning(side), np.hanning(side))
-    return window, np.maximum(_autocorrelation(window), 0.05)
-
-
-def _autocorrelation(values: Floats) -> Floats:
-    power = np.abs(np.fft.rfft2(values)) ** 2
-    correlation = np.fft.irfft2(power, values.shape)
-    return np.asarray(correlation / max(correlation[0, 0], 1e-9), np.float64)
-
-
-def _comb(profile: Floats, periods: Floats) -> Floats:
-    """How far the profile at the multiples of each period lies above its mean."""
-    at = periods[:, None] * np.arange(1, int(len(profile) / periods.min()) + 1)
-    valid = at < len(profile) - 1
-    teeth = np.interp(at, np.arange(len(profile)), profile - profile[2:].mean())
-    return np.asarray((teeth * valid).sum(axis=1) / np.maximum(valid.sum(axis=1), 1), np.float64)

@@ -24,11 +24,13 @@ from ecglens.record import Record
 PX_PER_MM: Final = 4.0  # of the page that is read: a column every 10 ms, a row every 25 uV
 SPEED: Final = 25.0  # mm/s
 GAIN: Final = 10.0  # mm/mV
-FS: Final = PX_PER_MM * SPEED
+FS: Final = PX_PER_MM * SPEED  # Hz, of what is read on paper with a grid
 SECONDS: Final = 10.0  # of a page; rows that are longer are rolls of leads one after the other
 USUAL_WIDTH: Final = 270.0  # mm of a page that does not say
 
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
+_LONGEST: Final = 4000.0  # pixels a side of it
+_LEAST_FS, _MOST_FS = 40.0, 400.0  # Hz; beyond, the scale was found wrong
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
 
@@ -51,54 +53,56 @@ class Reading:
 
 def read_page(page: Page) -> Reading:
     """Read a straightened page. Never raises for a valid page; what is not found is missing."""
-    factor = PX_PER_MM / (page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH)
-    pixels = _resized(page.pixels, factor)
-    stretches = [stretch for row in arrange(find_names(pixels)) for stretch in follow(pixels, row)]
+    pixels = _resized(page.pixels, PX_PER_MM / (page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH))
+    factor = pixels.shape[1] / page.pixels.shape[1]
+    stretches = _choose([stretch for row in arrange(find_names(pixels)) for stretch in follow(pixels, row)])
     if not stretches:
         return Reading(None, page, LEADS, 0.0, "none")
     origin = min(stretch.x for stretch in stretches)
     reach = max(stretch.x + len(stretch.heights) for stretch in stretches) - origin
-    fs = FS if page.px_per_mm else reach / SECONDS
-    chosen = _choose(stretches)
-    starts = {name: _start(stretch, origin, reach, fs) for name, stretch in chosen.items()}
-    signal = np.full((len(LEADS), round(SECONDS * fs)), np.nan, np.float32)
-    for name, stretch in chosen.items():
-        first = round(starts[name] * fs)
-        values = stretch.millivolts(GAIN * PX_PER_MM)[: signal.shape[1] - first]
-        signal[INDEX[name], first : first + len(values)] = values
+    px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / (SECONDS * SPEED)
+    fs = px_per_mm * SPEED
+    if not _LEAST_FS <= fs <= _MOST_FS:
+        return Reading(None, page, LEADS, 0.0, "none")
+    starts = [0.0 if reach / fs > SECONDS + _SPARE else (stretch.x - origin) / fs for stretch in stretches]
     traces = tuple(
-        _trace(stretch, starts[name], fs, pixels.shape, page.pixels.shape) for name, stretch in chosen.items()
+        _trace(stretch, start, fs, pixels.shape, page.pixels.shape)
+        for stretch, start in zip(stretches, starts, strict=True)
     )
-    known = np.concatenate([stretch.certainty for stretch in chosen.values()])
+    certainty = np.concatenate([stretch.certainty for stretch in stretches])
     return Reading(
-        Record(signal, fs),
-        Page(page.pixels, page.px_per_mm, traces),
-        tuple(lead for lead in LEADS if lead not in chosen),
-        float(np.nanmean(known)) if np.isfinite(known).any() else 0.0,
+        _record(stretches, starts, fs, GAIN * px_per_mm),
+        Page(page.pixels, px_per_mm / factor, traces),
+        tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches}),
+        float(np.mean(certainty)),
         "grid" if page.px_per_mm else "row of 10 s",
     )
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
     height, width = pixels.shape[:2]
-    factor = min(factor, float(np.sqrt(_LARGEST / (height * width))))
+    factor = min(factor, float(np.sqrt(_LARGEST / (height * width))), _LONGEST / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR))
 
 
-def _choose(stretches: list[Stretch]) -> dict[str, Stretch]:
+def _choose(stretches: list[Stretch]) -> list[Stretch]:
     """The longest stretch of each lead; none of two leads that were found on the same trace."""
     longest: dict[str, Stretch] = {}
     for stretch in sorted(stretches, key=lambda stretch: int(np.isfinite(stretch.heights).sum())):
         longest[stretch.lead] = stretch
-    alone = [all(one is other or not one.coincides(other) for other in longest.values()) for one in longest.values()]
-    kept = {lead for lead, free in zip(longest, alone, strict=True) if free}
-    return {lead: longest[lead] for lead in LEADS if lead in kept}
+    kept = longest.values()
+    return [one for one in kept if not any(one is not other and one.coincides(other) for other in kept)]
 
 
-def _start(stretch: Stretch, origin: int, reach: int, fs: float) -> float:
-    """Seconds from the rows' left end; leads on a roll follow each other on paper, and are laid side by side."""
-    return 0.0 if reach / fs > SECONDS + _SPARE else (stretch.x - origin) / fs
+def _record(stretches: list[Stretch], starts: list[float], fs: float, px_per_mv: float) -> Record:
+    """The leads at their times; leads on a roll, which follow each other on paper, are laid side by side."""
+    signal = np.full((len(LEADS), round(SECONDS * fs)), np.nan, np.float32)
+    for stretch, start in zip(stretches, starts, strict=True):
+        room = signal[INDEX[stretch.lead], round(start * fs) :]
+        values = stretch.millivolts(px_per_mv)[: len(room)]
+        room[: len(values)] = values
+    return Record(signal, fs)
 
 
 def _trace(stretch: Stretch, start: float, fs: float, read: tuple[int, ...], given: tuple[int, ...]) -> Trace:

@@ -26,6 +26,7 @@ _SAME_COLUMN: Final = 40.0  # pixels across between names in a column
 _UNSEEN: Final = 0.02  # chance that a name stands where it is not seen
 _LEAST_FIT: Final = 0.2  # geometric mean of the chances of an arrangement's twelve names
 _MOST_UNSEEN: Final = 2  # of the twelve
+_MOST_ROWS: Final = 20  # of a page; where more are found, it is none
 _STRAY: Final = 3  # columns of print that is no name, and is passed over
 
 
@@ -40,7 +41,8 @@ def arrange(names: Sequence[Name]) -> list[list[Name]]:
             settled = _settle(names, leads, [rows[k] for k in down], [columns[k] for k in across])
             if sum(name.probability < _UNSEEN for row in settled for name in row) <= _MOST_UNSEEN:
                 return settled + _rhythm(names, settled)
-    return _group([name for name in names if name.probability >= SURE])
+    printed = _group([name for name in names if name.probability >= SURE])
+    return printed if len(printed) <= _MOST_ROWS else []
 
 
 @cache
