@@ -1,0 +1,163 @@
+"""Reading pages: what is drawn is read back, in place and in mV; what is not there is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecglens.leads import INDEX, LEADS
+from ecglens.paper import Page, render
+from ecglens.paper.layout import load_layout
+from ecglens.paper.reading import FS, Reading, read_page
+from ecglens.paper.reading.arrangement import arrange
+from ecglens.paper.reading.names import NAMES, Name
+from ecglens.paper.reading.rows import Stretch
+from ecglens.record import Record
+from ecglens.signal import resample
+from ecglens.simulator import simulate
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return simulate({"RBBB"}, rng=np.random.default_rng(3), fs=500, noise=0.3)
+
+
+def off(reading: Reading, record: Record) -> float:
+    """Median distance (mV) between what was read and the record at the same times, each lead about its median."""
+    assert reading.record is not None
+    true = resample(record, FS).signal
+    seen = reading.record.signal[:, : true.shape[1]]
+    true = np.where(np.isnan(seen), np.nan, true[:, : seen.shape[1]])
+    about = [values - np.nanmedian(values, axis=1, keepdims=True) for values in (seen, true)]
+    return float(np.nanmedian(np.abs(about[0] - about[1])))
+
+
+@pytest.mark.parametrize("layout", ["3x4+1", "3x4+1-shuffled", "6x2", "6x2-shuffled", "12x1", "3x4+1-cabrera", "3x4+2"])
+def test_a_page_is_read_back(record: Record, layout: str) -> None:
+    reading = read_page(render(record, layout, px_per_mm=5))
+    assert reading.missing == ()
+    assert reading.scale == "grid"
+    assert off(reading, record) < 0.03
+
+
+def test_each_lead_is_read_for_as_long_as_it_is_shown(record: Record) -> None:
+    reading = read_page(render(record, "3x4+1", px_per_mm=5))
+    assert reading.record is not None
+    shown = (~np.isnan(reading.record.signal)).sum(axis=1) / FS
+    assert shown[INDEX["I"]] == pytest.approx(10, abs=0.15)  # the rhythm strip
+    assert shown[[INDEX[lead] for lead in LEADS if lead != "I"]] == pytest.approx(np.full(11, 2.5), abs=0.15)
+
+
+def test_traces_read_lie_where_they_were_drawn(record: Record) -> None:
+    page = render(record, "6x2", px_per_mm=7)
+    drawn = {trace.lead: trace.points for trace in page.traces}
+    read = read_page(Page(page.pixels, page.px_per_mm)).page
+    assert {trace.lead for trace in read.traces} == set(LEADS)
+    for trace in read.traces:
+        at = np.interp(trace.points[:, 0], *drawn[trace.lead].T)
+        assert np.nanmedian(np.abs(at - trace.points[:, 1])) < 0.2 * 7  # 0.2 mm
+
+
+def test_upside_down_avr_is_turned_round(record: Record) -> None:
+    upright, turned = (read_page(render(record, layout, px_per_mm=5)) for layout in ("3x4", "3x4+1-cabrera"))
+    assert upright.record is not None
+    assert turned.record is not None
+    row = INDEX["aVR"]
+    peaks = [signal[np.nanargmax(np.abs(signal))] for signal in (upright.record.signal[row], turned.record.signal[row])]
+    assert np.sign(peaks[0]) == np.sign(peaks[1])
+
+
+def test_leads_that_are_cut_off_are_missing(record: Record) -> None:
+    page = render(record, "3x4", px_per_mm=5)
+    edge = max(box.corners[:, 0].min() for box in page.boxes if box.kind == "panel")  # of the last column
+    cut = np.ascontiguousarray(page.pixels[:, : int(edge) - 5])
+    assert read_page(Page(cut, 5)).missing == ("V4", "V5", "V6")
+
+
+def test_paper_without_names_is_not_read(record: Record) -> None:
+    bare = render(simulate((), rng=np.random.default_rng(1)), "3x4", px_per_mm=5).pixels.copy()
+    bare[:] = bare[2, 2]
+    reading = read_page(Page(bare, 5))
+    assert reading.record is None
+    assert reading.missing == LEADS
+    assert reading.page.traces == ()
+
+
+def test_without_a_grid_a_row_is_ten_seconds(record: Record) -> None:
+    page = render(record, "3x4+1", "plain", px_per_mm=5)
+    reading = read_page(Page(page.pixels, None))
+    assert reading.scale == "row of 10 s"
+    assert reading.record is not None
+    assert reading.record.duration == pytest.approx(10, abs=0.1)
+
+
+def seen(lead: str, x: float, y: float, chance: float = 0.9) -> Name:
+    chances = np.full(len(NAMES), 0.01, np.float32)
+    chances[NAMES.index(lead)] = chance
+    return Name(chances, (x, y))
+
+
+def named(rows: list[list[Name]]) -> list[list[str]]:
+    return [[name.name for name in row] for row in rows]
+
+
+STANDARD = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
+
+
+def standard() -> list[Name]:
+    return [seen(lead, 250.0 * c, 100.0 * r + 3 * c) for r, row in enumerate(STANDARD) for c, lead in enumerate(row)]
+
+
+def test_a_known_arrangement_is_found_with_its_rhythm_strip() -> None:
+    assert named(arrange([*standard(), seen("II", 4.0, 300.0)])) == [*map(list, STANDARD), ["II"]]
+
+
+def test_an_arrangement_settles_what_the_print_leaves_open() -> None:
+    names = standard()
+    names[5] = seen("aVF", 250, 103, 0.3)  # aVL, taken for aVF by a hair
+    names[5].chances[NAMES.index("aVL")] = 0.28
+    del names[7]  # V5 is not seen at all
+    assert named(arrange(names)) == [list(row) for row in STANDARD]
+
+
+def test_print_that_is_no_name_is_passed_over() -> None:
+    stray = [seen("V3", 120.0, 40.0, 0.35), seen("II", 600.0, -150.0, 0.6), seen("I", 900.0, 500.0, 0.3)]
+    assert named(arrange([*standard(), *stray])) == [list(row) for row in STANDARD]
+
+
+def test_an_unknown_arrangement_is_read_as_printed() -> None:
+    order = np.random.default_rng(0).permutation(12)
+    flat = [lead for row in STANDARD for lead in row]
+    names = [seen(flat[k], 300.0 * (i % 3), 100.0 * (i // 3)) for i, k in enumerate(order)]
+    assert named(arrange(names)) == [[flat[k] for k in order[3 * r : 3 * r + 3]] for r in range(4)]
+
+
+def test_too_few_names_are_not_filled_up() -> None:
+    assert sum(len(row) for row in arrange(standard()[:9])) == 9
+
+
+def test_millivolts_rise_where_the_page_goes_up() -> None:
+    heights = np.array([100, 100, 60, 100, np.nan], np.float32)  # pixels from the top
+    stretch = Stretch("V1", 1, 0, heights, np.ones(5, np.float32))
+    assert stretch.millivolts(40.0) == pytest.approx([0, 0, 1, 0, np.nan], nan_ok=True)
+    assert replace(stretch, sign=-1).millivolts(40.0)[2] == -1
+
+
+def test_leads_on_one_trace_are_both_lost() -> None:
+    heights = np.linspace(100, 120, 200, dtype=np.float32)
+    one, same = (Stretch(lead, 1, 50, heights, np.ones(200, np.float32)) for lead in ("V5", "V6"))
+    apart = replace(one, heights=heights + 40)
+    assert one.coincides(same)
+    assert not one.coincides(apart)
+    assert not one.coincides(replace(one, x=400))
+
+
+def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> None:
+    usual = load_layout("3x4")
+    for height in (20.0, 32.0):
+        assert off(read_page(render(record, replace(usual, row_height=height), px_per_mm=5)), record) < 0.03
+
+
+def test_a_page_a_little_askew_is_read(record: Record) -> None:
+    page = render(record, "3x4+1", px_per_mm=5, rotation=1.5)
+    assert read_page(page).missing == ()
