@@ -237,7 +237,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     try:
         logits, maps = _run(seen.given, model)
     except SignalError as error:
-        return replace(unread, reason=str(error))
+        return replace(unread, reason=str(error) if kind == "signal" else UNCERTAIN)
     if seen.reason is not None:  # after what `_run` refuses, which says more
         return unread
     probabilities = model.card.probabilities(logits)

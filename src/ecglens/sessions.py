@@ -9,4 +9,5 @@ def open_session(graph: bytes, threads: int = 0) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the core
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -107,7 +107,9 @@ def _at(names: Sequence[Name], lead: str, place: tuple[float, float]) -> Name:
     x, y = place
     near = [n for n in names if abs(n.start[0] - x) < _SAME_COLUMN and abs(n.start[1] - y) < _SAME_ROW]
     likeliest = max(near, key=lambda name: float(name.chances[NAMES.index(lead)]), default=None)
-    return replace(likeliest or Name(np.zeros(len(NAMES), np.float32), place), settled=lead)
+    if likeliest is None:
+        return Name(np.zeros(len(NAMES), np.float32), place, lead)
+    return replace(likeliest, start=(x, likeliest.start[1]), settled=lead)  # leads of a column begin at one time
 
 
 def _rhythm(names: Sequence[Name], settled: list[list[Name]]) -> list[list[Name]]:
