@@ -1,7 +1,7 @@
 """Measure how well ``ecglens.paper.reading`` reads pages back to mV, and train the two networks it reads with.
 
     python benchmarks/reading.py --records PTBXL --count 100 --seed 7           by grade of wear
-    python benchmarks/reading.py --records PTBXL --count 100 --seed 7 --held    layouts and styles never trained on
+    python benchmarks/reading.py --records PTBXL --count 100 --seed 7 --held    layouts and styles held out of training
     python benchmarks/reading.py --records PTBXL --fit OUT                      train: about two hours on one core
 
 Pages are records of PTB-XL (to measure: fold 9; to train: folds 1 to 8), drawn in random layouts and styles, most of
@@ -41,7 +41,6 @@ HELD_LAYOUTS = ("3x4+2", "3x4-same", "6x2+1", "6x2-cabrera")
 HELD_STYLES = ("mac", "cardiofax", "green", "viewer")
 OFTEN = {"12x1": 1.0, "roll-1": 0.25, "roll-3": 0.6, "3x4+1-II": 2.0, "3x4+1": 1.5, "6x2": 1.5}
 GAINS = ((5.0, 5.0), (20.0, 20.0), (10.0, 5.0))
-DIRECTORY = Path(__file__).parents[1] / "src" / "ecglens" / "paper" / "reading"
 
 
 class Drawn(NamedTuple):
@@ -304,8 +303,11 @@ def as_planes(pixels: "torch.Tensor") -> "torch.Tensor":
 
 def fit(dataset: Dataset, out: Path, pages: int, steps: int, seed: int) -> None:
     """Draw pages, train both networks on them, and write the graphs."""
+    import torch
+
     from ecglens.models.reading import NameFinder, TraceFollower
 
+    torch.manual_seed(seed)
     exams = dataset.in_folds(range(1, 9))
     kept = []
     for number in range(pages):
@@ -323,7 +325,6 @@ def train(pages: list[Sheet], steps: int, rng: Rng, example, loss, network, batc
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-    torch.manual_seed(0)
     network.to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
@@ -383,7 +384,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--held", action="store_true", help="layouts and styles that were held out of training")
     parser.add_argument(
-        "--fit", type=Path, metavar="FOLDER", help=f"train, and write the graphs; ours are in {DIRECTORY.name}/"
+        "--fit", type=Path, metavar="FOLDER", help="train, and write the graphs, as in src/ecglens/paper/reading"
     )
     parser.add_argument("--pages", type=int, default=2200, help="to train on")
     parser.add_argument("--steps", type=int, default=2000)

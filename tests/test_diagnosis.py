@@ -61,7 +61,7 @@ def test_a_page_that_lacks_leads_is_not_answered_for(record: Record) -> None:
     edge = max(box.corners[:, 0].min() for box in page.boxes if box.kind == "panel")  # of the last column
     answer = diagnose(ecglens.Page(np.ascontiguousarray(page.pixels[:, : int(edge) - 5])))
     assert not answer.readable
-    assert set(answer.quality.get("missing_leads", ["V4"])) >= {"V4"}
+    assert "V4" in answer.reason or "Not all 12 leads" in answer.reason
 
 
 def test_evidence_of_a_page_lies_along_its_traces(page_file: Path) -> None:
@@ -77,6 +77,7 @@ def test_evidence_of_a_page_lies_along_its_traces(page_file: Path) -> None:
 def test_the_same_picture_gives_the_same_answer_however_it_comes(page_file: Path) -> None:
     pixels = ecglens.read(page_file).pixels
     answers = [diagnose(page_file), diagnose(page_file.read_bytes()), diagnose(ecglens.Page(pixels)), diagnose(pixels)]
+    assert all(answer.readable for answer in answers)
     assert len({json.dumps(answer.to_dict()["labels"]) for answer in answers}) == 1
 
 
@@ -96,7 +97,7 @@ def test_the_answer_as_json_has_the_agreed_keys(record: Record) -> None:
     ]  # fmt: skip
     assert answer["schema"] == "ecglens/1"
     assert list(answer["labels"]) == ["AF", "RBBB", "LBBB", "1dAVb", "ST", "SB", "male"]
-    assert set(answer["labels"]["AF"]) == {"probability", "positive"}
+    assert set(answer["labels"]["AF"]) == {"probability", "positive", "unsure"}
     assert set(answer["model"]) == {"name", "version", "sha256", "not_judged"}
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecglens.intervals import measure
 from ecglens.leads import INDEX, LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.layout import load_layout
-from ecglens.paper.reading import FS, Reading, read_page
+from ecglens.paper.reading import FS, Reading, _choose, read_page
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import NAMES, Name
 from ecglens.paper.reading.rows import Stretch
@@ -59,12 +60,11 @@ def test_traces_read_lie_where_they_were_drawn(record: Record) -> None:
 
 
 def test_upside_down_avr_is_turned_round(record: Record) -> None:
-    upright, turned = (read_page(render(record, layout, px_per_mm=5)) for layout in ("3x4", "3x4+1-cabrera"))
-    assert upright.record is not None
-    assert turned.record is not None
-    row = INDEX["aVR"]
-    peaks = [signal[np.nanargmax(np.abs(signal))] for signal in (upright.record.signal[row], turned.record.signal[row])]
-    assert np.sign(peaks[0]) == np.sign(peaks[1])
+    reading = read_page(render(record, "3x4+1-cabrera", px_per_mm=5))
+    assert reading.record is not None
+    read, true = reading.record.signal[INDEX["aVR"]], resample(record, FS).signal[INDEX["aVR"]]
+    shown = ~np.isnan(read[: len(true)])
+    assert np.corrcoef(read[: len(true)][shown], true[shown])[0, 1] > 0.8
 
 
 def test_leads_that_are_cut_off_are_missing(record: Record) -> None:
@@ -75,20 +75,32 @@ def test_leads_that_are_cut_off_are_missing(record: Record) -> None:
 
 
 def test_paper_without_names_is_not_read(record: Record) -> None:
-    bare = render(simulate((), rng=np.random.default_rng(1)), "3x4", px_per_mm=5).pixels.copy()
-    bare[:] = bare[2, 2]
-    reading = read_page(Page(bare, 5))
-    assert reading.record is None
-    assert reading.missing == LEADS
-    assert reading.page.traces == ()
+    page = render(record, "3x4", px_per_mm=5)
+    for box in page.boxes:
+        if box.kind == "label":
+            (x0, y0), (x1, y1) = box.corners[0].astype(int) - 2, box.corners[2].astype(int) + 3
+            page.pixels[y0:y1, x0:x1] = 255
+    reading = read_page(Page(page.pixels, 5))
+    assert len(reading.missing) > 6
+    assert reading.page.nodes is None
 
 
 def test_without_a_grid_a_row_is_ten_seconds(record: Record) -> None:
-    page = render(record, "3x4+1", "plain", px_per_mm=5)
-    reading = read_page(Page(page.pixels, None))
+    reading = read_page(Page(render(record, "3x4+1", "plain", px_per_mm=5).pixels, None))
     assert reading.scale == "row of 10 s"
+    assert off(reading, record) < 0.05
+
+
+@pytest.mark.parametrize("layout", ["roll-3", "3x4"])
+def test_rows_of_more_than_ten_seconds_are_measured_in_their_own_time(layout: str) -> None:
+    long = simulate((), rng=np.random.default_rng(5), fs=500, duration=14)
+    shown = replace(load_layout(layout), seconds=3.0)
+    reading = read_page(render(long, shown, px_per_mm=5))
+    assert reading.missing == ()
     assert reading.record is not None
-    assert reading.record.duration == pytest.approx(10, abs=0.1)
+    assert reading.record.duration > 11
+    assert (~np.isnan(reading.beside.signal[:, : int(2 * FS)])).mean() > 0.9  # leads side by side, from 0 on
+    assert measure(reading.record).heart_rate == pytest.approx(measure(long).heart_rate, rel=0.05)
 
 
 def seen(lead: str, x: float, y: float, chance: float = 0.9) -> Name:
@@ -132,6 +144,13 @@ def test_an_unknown_arrangement_is_read_as_printed() -> None:
     assert named(arrange(names)) == [[flat[k] for k in order[3 * r : 3 * r + 3]] for r in range(4)]
 
 
+@pytest.mark.parametrize(("row", "column", "printed"), [(1, 2, "V3"), (2, 3, "V5"), (0, 1, "aVL")])
+def test_a_name_read_for_sure_is_never_overruled(row: int, column: int, printed: str) -> None:
+    names = standard()
+    names[4 * row + column] = seen(printed, 250.0 * column, 100.0 * row + 3 * column, 0.97)
+    assert named(arrange(names))[row][column] == printed
+
+
 def test_too_few_names_are_not_filled_up() -> None:
     assert sum(len(row) for row in arrange(standard()[:9])) == 9
 
@@ -150,6 +169,8 @@ def test_leads_on_one_trace_are_both_lost() -> None:
     assert one.coincides(same)
     assert not one.coincides(apart)
     assert not one.coincides(replace(one, x=400))
+    assert _choose([one, same]) == []
+    assert len(_choose([one, replace(apart, lead="V6")])) == 2
 
 
 def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> None:

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ecglens import explain, io
 from ecglens.errors import SignalError, UnreadableError, UsageError
 from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
-from ecglens.intervals import measure
+from ecglens.intervals import Measurements, measure
 from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
-from ecglens.paper.reading import read_page
+from ecglens.paper.reading import SECONDS, read_page
 from ecglens.paper.scan import straighten
 from ecglens.plausibility import doubts
 from ecglens.record import Record
@@ -25,8 +25,9 @@ from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads
 
 SCHEMA = "ecglens/1"
-PAGE_SECONDS = 10.0  # what a drawn page shows
-LEAST_CERTAINTY = 0.8  # of traces that were read off a page
+LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
+THROUGHOUT = 0.8  # share of a page's time that a rhythm strip covers
+UNSCALED = "The scale of the paper cannot be told: take a picture of the whole page on which its grid is seen"
 UNCERTAIN = "The traces cannot be followed for certain: take the picture again, sharper, flat and in even light"
 
 Kind = Literal["image", "signal"]
@@ -135,10 +136,10 @@ class Diagnosis:
         if isinstance(self.ecg, Page):
             if isinstance(self.card.spec, ImageSpec):
                 return caption, explain.overlay(self.ecg, evidence)
-            return caption, explain.overlay_traces(self.ecg, evidence, self.card.spec.duration)
+            return caption, explain.overlay_traces(self.ecg, evidence, SECONDS)
         assert self.ecg is not None
         peak = float(evidence.argmax()) / len(evidence) * self.ecg.duration
-        start = float(np.clip(peak - PAGE_SECONDS / 2, 0, max(self.ecg.duration - PAGE_SECONDS, 0)))
+        start = float(np.clip(peak - SECONDS / 2, 0, max(self.ecg.duration - SECONDS, 0)))
         page = _drawn(self.ecg, start)
         return f"{caption}, from {start:.0f} s" if start else caption, explain.overlay_traces(
             page, evidence, self.ecg.duration
@@ -237,7 +238,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     try:
         logits, maps = _run(seen.given, model)
     except SignalError as error:
-        return replace(unread, reason=str(error) if kind == "signal" else UNCERTAIN)
+        return replace(unread, reason=str(error) if kind == "signal" else f"{UNCERTAIN} ({error})")
     if seen.reason is not None:  # after what `_run` refuses, which says more
         return unread
     probabilities = model.card.probabilities(logits)
@@ -296,12 +297,22 @@ def _read(seen: _Seen, page: Page) -> _Seen:
     }
     seen = seen._replace(ecg=reading.page, quality=seen.quality | facts)
     if reading.record is None or reading.missing:
-        return seen._replace(given=None, reason=_unread(reading.missing))
+        return seen._replace(given=None, reason=_unread(reading.missing) if reading.missing else UNSCALED)
     if reading.certainty < LEAST_CERTAINTY:
         return seen._replace(given=None, reason=UNCERTAIN)
-    measured = measure(reading.record)
+    measured = _measured(reading.record)
     beats = len(measured.r_peaks) > 0
-    return seen._replace(given=reading.record, measurements=measured.summary(), reason=None if beats else UNCERTAIN)
+    return seen._replace(given=reading.beside, measurements=measured.summary(), reason=None if beats else UNCERTAIN)
+
+
+def _measured(record: Record) -> Measurements:
+    """Intervals from all leads, the rate from those shown throughout, if any: where columns meet, beats are cut."""
+    throughout = (~np.isnan(record.signal)).mean(axis=1) > THROUGHOUT
+    measured = measure(record)
+    if throughout.all() or not throughout.any():
+        return measured
+    rhythm = Record(np.where(throughout[:, None], record.signal, np.float32(np.nan)), record.fs)
+    return replace(measured, heart_rate=measure(rhythm).heart_rate)
 
 
 def _unread(missing: Sequence[str]) -> str:

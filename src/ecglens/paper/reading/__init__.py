@@ -8,8 +8,8 @@ What a page cannot tell is taken as usual and said to be so: a speed of 25 mm/s 
 a grid, that a row is 10 s long.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -24,13 +24,14 @@ from ecglens.record import Record
 PX_PER_MM: Final = 4.0  # of the page that is read: a column every 10 ms, a row every 25 uV
 SPEED: Final = 25.0  # mm/s
 GAIN: Final = 10.0  # mm/mV
-FS: Final = PX_PER_MM * SPEED  # Hz, of what is read on paper with a grid
+FS: Final = PX_PER_MM * SPEED  # Hz
 SECONDS: Final = 10.0  # of a page; rows that are longer are rolls of leads one after the other
 USUAL_WIDTH: Final = 270.0  # mm of a page that does not say
 
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
 _LONGEST: Final = 4000.0  # pixels a side of it
-_LEAST_FS, _MOST_FS = 40.0, 400.0  # Hz; beyond, the scale was found wrong
+_SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was found wrong
+_LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
 
@@ -38,45 +39,47 @@ _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 class Reading:
     """What was read off a page.
 
-    ``record`` holds the leads, NaN where they are not shown, time 0 being the left end of the rows; None if no name was
-    found. ``page`` is the page given, with the ``traces`` that were read. ``missing`` names leads that were not found.
-    ``certainty`` is the mean probability (0-1) that the traces run where they are said to. ``scale`` says where
-    the millimetre comes from.
+    ``record`` holds the leads at ``FS`` Hz, NaN where they are not shown, time 0 being the left end of the rows; None
+    where no name or no scale was found. ``beside`` is the same unless the rows are longer than ``SECONDS``, as those of
+    a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
+    that were read, in the times of ``beside``. ``missing`` names leads that were not found. ``certainty`` is the mean
+    probability (0-1) that the least certain lead's trace runs where it is said to. ``scale`` says where the millimetre
+    comes from.
     """
 
     record: Record | None
+    beside: Record | None
     page: Page
     missing: tuple[str, ...]
     certainty: float
-    scale: str
+    scale: Literal["grid", "row of 10 s", "none"]
 
 
 def read_page(page: Page) -> Reading:
-    """Read a straightened page. Never raises for a valid page; what is not found is missing."""
+    """Read a straightened page. Never raises for a page of pixels; what is not found is missing."""
     pixels = _resized(page.pixels, PX_PER_MM / (page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH))
     factor = pixels.shape[1] / page.pixels.shape[1]
     stretches = _choose([stretch for row in arrange(find_names(pixels)) for stretch in follow(pixels, row)])
-    if not stretches:
-        return Reading(None, page, LEADS, 0.0, "none")
-    origin = min(stretch.x for stretch in stretches)
-    reach = max(stretch.x + len(stretch.heights) for stretch in stretches) - origin
+    missing = tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches})
+    origin = min((stretch.x for stretch in stretches), default=0)
+    reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / (SECONDS * SPEED)
-    fs = px_per_mm * SPEED
-    if not _LEAST_FS <= fs <= _MOST_FS:
-        return Reading(None, page, LEADS, 0.0, "none")
-    starts = [0.0 if reach / fs > SECONDS + _SPARE else (stretch.x - origin) / fs for stretch in stretches]
+    rate = px_per_mm * SPEED
+    if not stretches or not _SLOWEST <= rate <= _FASTEST:
+        return Reading(None, None, replace(page, traces=()), missing, 0.0, "none")
+    seconds = reach / rate
+    starts = [(stretch.x - origin) / rate for stretch in stretches]
+    record = beside = _record(stretches, starts, rate, max(seconds, SECONDS))
+    if seconds > SECONDS + _SPARE:
+        starts = [0.0] * len(stretches)
+        beside = _record(stretches, starts, rate, SECONDS)
     traces = tuple(
-        _trace(stretch, start, fs, pixels.shape, page.pixels.shape)
+        _trace(stretch, start, rate, pixels.shape, page.pixels.shape)
         for stretch, start in zip(stretches, starts, strict=True)
     )
-    certainty = np.concatenate([stretch.certainty for stretch in stretches])
-    return Reading(
-        _record(stretches, starts, fs, GAIN * px_per_mm),
-        Page(page.pixels, px_per_mm / factor, traces),
-        tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches}),
-        float(np.mean(certainty)),
-        "grid" if page.px_per_mm else "row of 10 s",
-    )
+    read = replace(page, px_per_mm=px_per_mm / factor, traces=traces)
+    certainty = min(float(stretch.certainty[np.isfinite(stretch.heights)].mean()) for stretch in stretches)
+    return Reading(record, beside, read, missing, certainty, "grid" if page.px_per_mm else "row of 10 s")
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
@@ -95,19 +98,21 @@ def _choose(stretches: list[Stretch]) -> list[Stretch]:
     return [one for one in kept if not any(one is not other and one.coincides(other) for other in kept)]
 
 
-def _record(stretches: list[Stretch], starts: list[float], fs: float, px_per_mv: float) -> Record:
-    """The leads at their times; leads on a roll, which follow each other on paper, are laid side by side."""
-    signal = np.full((len(LEADS), round(SECONDS * fs)), np.nan, np.float32)
+def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float) -> Record:
+    """The leads at their times (s), columns that come at ``rate`` (1/s) interpolated to ``FS``."""
+    times = np.arange(round(min(seconds, _LONGEST_ROW) * FS)) / FS
+    signal = np.full((len(LEADS), len(times)), np.nan, np.float32)
     for stretch, start in zip(stretches, starts, strict=True):
-        room = signal[INDEX[stretch.lead], round(start * fs) :]
-        values = stretch.millivolts(px_per_mv)[: len(room)]
-        room[: len(values)] = values
-    return Record(signal, fs)
+        at = (times - start) * rate
+        values = stretch.millivolts(GAIN * rate / SPEED)
+        inside = (at >= -0.5) & (at <= len(values) - 0.5)
+        signal[INDEX[stretch.lead], inside] = np.interp(at[inside], np.arange(len(values)), values)
+    return Record(signal, FS)
 
 
-def _trace(stretch: Stretch, start: float, fs: float, read: tuple[int, ...], given: tuple[int, ...]) -> Trace:
+def _trace(stretch: Stretch, start: float, rate: float, read: tuple[int, ...], given: tuple[int, ...]) -> Trace:
     """A stretch as a trace on the page that was given."""
     columns = stretch.x + np.arange(len(stretch.heights))
     scale = np.array([given[1] / read[1], given[0] / read[0]])
     points: Points = ((np.column_stack([columns, stretch.heights]) + 0.5) * scale - 0.5).astype(np.float32)
-    return Trace(stretch.lead, points, start, fs)
+    return Trace(stretch.lead, points, start, rate)

@@ -1,7 +1,8 @@
 """How the names on a page are arranged: in rows and columns, as one of the known layouts if that fits.
 
 Names in print are small, and some are blurred or hidden; but there are few ways in which twelve leads are laid out. An
-arrangement that agrees with most of the print settles the rest. Where none does, the print alone counts.
+arrangement that agrees with most of the print, and that no name read for sure contradicts, settles the rest. Where none
+does, the print alone counts.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,8 @@ def arrange(names: Sequence[Name]) -> list[list[Name]]:
         score, down, across, leads = max(fits, key=lambda fit: fit[0])
         if score >= _LEAST_FIT:
             settled = _settle(names, leads, [rows[k] for k in down], [columns[k] for k in across])
-            if sum(name.probability < _UNSEEN for row in settled for name in row) <= _MOST_UNSEEN:
+            unseen = [name for row in settled for name in row if name.probability < _UNSEEN]
+            if len(unseen) <= _MOST_UNSEEN and not any(map(_is_overruled, unseen)):
                 return settled + _rhythm(names, settled)
     printed = _group([name for name in names if name.probability >= SURE])
     return printed if len(printed) <= _MOST_ROWS else []
@@ -112,11 +114,17 @@ def _at(names: Sequence[Name], lead: str, place: tuple[float, float]) -> Name:
     return replace(likeliest, start=(x, likeliest.start[1]), settled=lead)  # leads of a column begin at one time
 
 
+def _is_overruled(name: Name) -> bool:
+    """Whether a name was read for sure, and as another lead's; a minus alone is easily lost."""
+    printed = NAMES[int(name.chances.argmax())]
+    return name.chances.max() >= SURE and printed.removeprefix("-") != name.name.removeprefix("-")
+
+
 def _rhythm(names: Sequence[Name], settled: list[list[Name]]) -> list[list[Name]]:
     """Rows of one lead below the others, from the same left edge."""
     left, bottom = settled[0][0].start[0], max(name.start[1] for name in settled[-1])
     below = [name for name in names if name.start[1] > bottom + _SAME_ROW and name.probability >= SURE]
-    return [[name] for name in below if abs(name.start[0] - left) < _SAME_COLUMN]
+    return [[replace(name, start=(left, name.start[1]))] for name in below if abs(name.start[0] - left) < _SAME_COLUMN]
 
 
 def _group(names: Sequence[Name]) -> list[list[Name]]:

@@ -16,7 +16,6 @@ from ecglens.sessions import open_session
 Floats = npt.NDArray[np.float32]
 
 HEIGHT: Final = 192  # pixels of a strip: 24 mm above and below the row's level
-LEAST_SHOWN: Final = 0.5  # probability that a column shows the trace
 
 _BEFORE: Final = 16  # pixels of a strip before its first trace
 _REACH: Final = 3  # pixels around the likeliest height that count for it
@@ -52,6 +51,8 @@ class Stretch:
 def follow(pixels: Pixels, row: list[Name]) -> list[Stretch]:
     """Return the trace of each lead of a row: from where it begins to where the next one does, or where it ends."""
     first = max(0, round(row[0].start[0]) - _BEFORE)
+    if first >= pixels.shape[1]:
+        return []
     level = np.interp(np.arange(first, pixels.shape[1]), *np.transpose([name.start for name in row])).astype(np.float32)
     strip = _cut(pixels, first, level)
     heights, certainty = _ask(strip)
@@ -87,7 +88,7 @@ def _ask(strip: Pixels) -> tuple[Floats, Floats]:
     weights = np.take_along_axis(chances, np.clip(near, 0, HEIGHT - 1), axis=0) * ((near >= 0) & (near < HEIGHT))
     certainty = weights.sum(axis=0)
     heights = (weights * near).sum(axis=0) / certainty
-    heights[shown < np.log(LEAST_SHOWN / (1 - LEAST_SHOWN))] = np.nan
+    heights[shown < 0] = np.nan
     return heights.astype(np.float32), certainty.astype(np.float32)
 
 
