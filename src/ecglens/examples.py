@@ -112,16 +112,17 @@ def shown(prepared: Record, spec: SignalSpec, rng: np.random.Generator, layouts:
 
 def _misread(window: Array, rng: np.random.Generator) -> Array:
     """A window as it may be read from paper: a lead lost, a stretch lost, levels and gains of stretches off."""
-    window = window * np.exp(rng.normal(0, 0.05, (len(window), 1))) + rng.normal(0, 0.01, (len(window), 1))
+    gains, levels = np.exp(rng.normal(0, 0.05, (len(window), 1))), rng.normal(0, 0.01, (len(window), 1))
+    out = window * gains + levels
     if rng.random() < 0.1:
-        window[rng.integers(len(window))] = np.nan
+        out[rng.integers(len(out))] = np.nan
     for _ in range(rng.poisson(0.5)):
         length = int(rng.integers(20, 200))
-        first = int(rng.integers(0, window.shape[1] - length))
-        window[rng.integers(len(window)), first : first + length] = np.nan
+        first = int(rng.integers(0, out.shape[1] - length))
+        out[rng.integers(len(out)), first : first + length] = np.nan
     if rng.random() < 0.1:
-        window = window * rng.choice([0.5, 2.0])  # gains of 5 or 20 mm/mV taken for 10
-    return np.asarray(window, np.float32)
+        out = out * rng.choice([0.5, 2.0])  # gains of 5 or 20 mm/mV taken for 10
+    return np.asarray(out, np.float32)
 
 
 def page_stretch(prepared: Record, rng: np.random.Generator) -> Record:

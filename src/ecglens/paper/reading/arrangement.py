@@ -89,7 +89,8 @@ def _fit(logs: Floats, leads: Leads) -> tuple[float, tuple[int, ...], tuple[int,
 
 def _best_rows(cells: Floats) -> tuple[float, tuple[int, ...]]:
     """The rows, in order, with the highest sum of scores; ``cells`` is (rows, rows wanted)."""
-    ways: list[tuple[float, tuple[int, ...]]] = [(0.0, ())] + [(-np.inf, ())] * cells.shape[1]
+    impossible: tuple[float, tuple[int, ...]] = (-np.inf, ())
+    ways = [(0.0, impossible[1]), *[impossible] * cells.shape[1]]
     for row, scores in enumerate(cells.tolist()):
         for k in range(len(scores), 0, -1):
             total, before = ways[k - 1]
