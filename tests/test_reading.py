@@ -170,6 +170,8 @@ def test_leads_on_one_trace_are_both_lost() -> None:
     assert not one.coincides(apart)
     assert not one.coincides(replace(one, x=400))
     assert _choose([one, same]) == []
+    faint = replace(apart, heights=np.tile(apart.heights, 3), certainty=np.full(600, 0.5, np.float32))
+    assert _choose([one, faint]) == [one]  # of one lead, and longer, but hardly seen
     assert len(_choose([one, replace(apart, lead="V6")])) == 2
 
 

@@ -31,6 +31,7 @@ USUAL_WIDTH: Final = 270.0  # mm of a page that does not say
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
 _LONGEST: Final = 4000.0  # pixels a side of it
 _SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was found wrong
+_WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
@@ -78,7 +79,7 @@ def read_page(page: Page) -> Reading:
         for stretch, start in zip(stretches, starts, strict=True)
     )
     read = replace(page, px_per_mm=px_per_mm / factor, traces=traces)
-    certainty = min(float(stretch.certainty[np.isfinite(stretch.heights)].mean()) for stretch in stretches)
+    certainty = min(stretch.likelihood for stretch in stretches)
     return Reading(record, beside, read, missing, certainty, "grid" if page.px_per_mm else "row of 10 s")
 
 
@@ -90,9 +91,9 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
 
 
 def _choose(stretches: list[Stretch]) -> list[Stretch]:
-    """The longest stretch of each lead; none of two leads that were found on the same trace."""
+    """The longest stretch of each lead that is read well; none of two leads that were found on the same trace."""
     longest: dict[str, Stretch] = {}
-    for stretch in sorted(stretches, key=lambda stretch: int(np.isfinite(stretch.heights).sum())):
+    for stretch in sorted(stretches, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
         longest[stretch.lead] = stretch
     kept = longest.values()
     return [one for one in kept if not any(one is not other and one.coincides(other) for other in kept)]

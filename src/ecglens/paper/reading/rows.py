@@ -40,6 +40,11 @@ class Stretch:
         """The signal (n,) about its median."""
         return np.asarray(self.sign * (np.nanmedian(self.heights) - self.heights) / px_per_mv, np.float32)
 
+    @property
+    def likelihood(self) -> float:
+        """The mean certainty of what was not lost."""
+        return float(self.certainty[np.isfinite(self.heights)].mean())
+
     def coincides(self, other: "Stretch") -> bool:
         """Whether both run along the same ink, where they lie over each other."""
         first, last = max(self.x, other.x), min(self.x + len(self.heights), other.x + len(other.heights))
