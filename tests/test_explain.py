@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ecglens.explain import COLOUR, OPACITY, join, normalise, overlay, overlay_traces, stack, tint
+from ecglens.explain import COLOUR, OPACITY, join, normalise, overlay, overlay_traces, spread, stack, tint
 from ecglens.leads import LEADS
 from ecglens.paper import render
 from ecglens.paper.page import Page, Trace
@@ -161,3 +161,17 @@ def test_a_long_caption_is_made_to_fit() -> None:
 def test_panels_that_do_not_fit_are_refused(panels: list[tuple[str, np.ndarray]]) -> None:
     with pytest.raises(ValueError, match="concat"):
         stack(panels)
+
+
+def test_evidence_of_the_mean_beat_lies_about_every_beat_in_equal_shares() -> None:
+    evidence = np.array([[0, 0, 6, 0, 0], [1, 0, 0, 0, 0]], np.float32)  # 0.4 to 0.6 s of 1 s; its first 0.2 s
+    laid = spread(evidence, [1.0, 3.0], (-0.5, 0.5), 4.0, 40)  # steps of 0.1 s
+    np.testing.assert_allclose(np.flatnonzero(laid[0]), [9, 10, 29, 30])
+    np.testing.assert_allclose(laid[0, [9, 10, 29, 30]], 1.5)
+    np.testing.assert_allclose(laid[1].nonzero()[0], [5, 6, 25, 26])
+    np.testing.assert_allclose(laid.sum(axis=1), evidence.sum(axis=1))
+
+
+def test_what_would_lie_outside_the_record_is_dropped() -> None:
+    assert not spread(np.ones((1, 4), np.float32), [-5.0, 9.0], (-0.5, 0.5), 4.0, 40).any()
+    assert not spread(np.ones((1, 4), np.float32), [], (-0.5, 0.5), 4.0, 40).any()

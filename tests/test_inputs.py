@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 
 from ecglens.errors import SignalError
 from ecglens.inputs import (
+    BEFORE_BEAT,
     ImageSpec,
     SignalSpec,
     check_record,
     image_tensor,
+    mean_beat,
     prepare_record,
     signal_tensors,
     signal_windows,
@@ -17,6 +19,7 @@ from ecglens.intervals import measure, scalars
 from ecglens.leads import DERIVED_FROM_I_II
 from ecglens.paper.page import Page
 from ecglens.record import Record
+from ecglens.simulator import simulate
 
 SPEC = SignalSpec()
 
@@ -60,7 +63,7 @@ def test_five_seconds_are_enough_at_any_rate_even_a_sample_less(fs: float, short
     tensors, starts = signal_tensors(record, SPEC)
     assert list(tensors) == ["signal"]
     assert tensors["signal"].shape == (1, 12, 1500)
-    assert np.isfinite(tensors["signal"]).all()
+    assert np.isfinite(tensors["signal"][:, :, : 1500 - int(np.ceil(short * 300 / fs))]).all()
     assert starts.tolist() == [0.0]
 
 
@@ -84,13 +87,14 @@ def test_windows_lie_inside_the_record_and_overlap_by_about_half(samples: int) -
     assert all(1.25 <= step <= 5 * 0.75 for step in np.diff(starts))
 
 
-def test_gaps_are_the_baselines_level_and_windows_with_too_many_are_left_out() -> None:
+def test_gaps_stay_gaps_and_windows_with_too_many_are_left_out() -> None:
     record = noisy(10)
     record.signal[:, :600] = np.nan  # 40 % of the window from 0 s
     record.signal[0, 800:900] = np.nan  # 0.6 % of the window from 2.5 s
     windows, starts = signal_windows(record, SPEC)
     assert starts.tolist() == [2.5, 5.0]
-    np.testing.assert_array_equal(windows[0, 0, 50:150], 0)
+    assert np.isnan(windows[0, 0, 50:150]).all()
+    assert np.isfinite(windows[0, 0, 150:]).all()
     np.testing.assert_array_equal(windows[0, 1:], record.signal[1:, 750:2250])
 
 
@@ -146,3 +150,60 @@ def test_the_eight_scalars_go_with_every_window_when_asked_for() -> None:
     assert tensors["scalars"].shape == (len(starts), 8) == (3, 8)
     for row in tensors["scalars"]:
         np.testing.assert_array_equal(row, scalars(measure(record)))
+
+
+def test_a_mean_beat_is_the_mean_of_what_was_recorded_around_the_peaks() -> None:
+    window = np.arange(12, dtype=np.float32)[:, None] + np.tile(np.arange(100, dtype=np.float32), (12, 10))
+    window[3, :500], window[4] = np.nan, np.nan  # the second half of a lead, and no lead at all
+    window[5, 500:600] += 10
+    beat = mean_beat(window, [1.4, 2.4, 5.4], 100.0)
+    expected = np.arange(12, dtype=np.float32)[:, None] + np.arange(100, dtype=np.float32)
+    expected[4], expected[5] = np.nan, expected[5] + np.float32(10 / 3)
+    np.testing.assert_allclose(beat, expected, atol=1e-5)
+
+
+def test_a_beat_at_an_end_counts_as_far_as_it_was_recorded() -> None:
+    window = np.ones((12, 500), np.float32)
+    assert np.flatnonzero(np.isnan(mean_beat(window, [0.1], 100.0)[0])).tolist() == list(
+        range(round(BEFORE_BEAT * 100) - 10)
+    )
+    assert np.isnan(mean_beat(window, [], 100.0)).all()
+    assert np.isnan(mean_beat(window, [-5.0, 30.0], 100.0)).all()
+
+
+def test_leads_that_follow_each_other_on_a_roll_share_a_mean_beat_of_their_own_times() -> None:
+    spec = SignalSpec(100.0, 1000, partial=True, beats=True)
+    whole = simulate(rng=np.random.default_rng(1), fs=100)
+    apart, beside = np.full((2, 12, 1000), np.nan, np.float32)
+    for lead in range(12):
+        apart[lead, 80 * lead : 80 * lead + 120] = whole.signal[lead, 80 * lead : 80 * lead + 120]
+        beside[lead, :120] = apart[lead, 80 * lead : 80 * lead + 120]
+    measured = measure(whole)
+    tensors, _ = signal_tensors(Record(beside, 100.0), spec, measured, Record(apart, 100.0))
+    expected = mean_beat(prepare_record(Record(apart, 100.0), spec).signal, measured.r_peaks, 100.0)
+    np.testing.assert_array_equal(tensors["beats"], expected[None])
+    assert tensors["signal"].shape == (1, 12, 1000)
+
+
+def test_a_window_of_ten_seconds_takes_five() -> None:
+    spec = SignalSpec(100.0, 1000, beats=True)
+    record = simulate(rng=np.random.default_rng(1), fs=500)
+    tensors, starts = signal_tensors(Record(record.signal[:, :2600], 500.0), spec)
+    assert (tensors["signal"].shape, tensors["beats"].shape) == ((1, 12, 1000), (1, 12, 100))
+    assert np.isnan(tensors["signal"][:, :, 520:]).all()
+    assert np.isfinite(tensors["signal"][:, :, :520]).all()
+    assert starts.tolist() == [0.0]
+    with pytest.raises(SignalError, match="at least 5 s"):
+        signal_tensors(Record(record.signal[:, :2400], 500.0), spec)
+
+
+def test_every_window_has_the_mean_of_its_own_beats() -> None:
+    spec = SignalSpec(100.0, 1000, beats=True)
+    long = Record(
+        np.concatenate([simulate(rng=np.random.default_rng(seed), fs=100).signal for seed in (1, 2)], 1), 100.0
+    )
+    tensors, starts = signal_tensors(long, spec)
+    assert starts.tolist() == [0.0, 5.0, 10.0]
+    peaks = measure(long).r_peaks
+    for window, beat, start in zip(tensors["signal"], tensors["beats"], starts, strict=True):
+        np.testing.assert_array_equal(beat, mean_beat(window, peaks - start, 100.0))

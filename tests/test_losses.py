@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from ecglens.models.losses import Objective, auxiliary_loss, balanced_loss, balanced_weights
+from ecglens.models.losses import MEASURED_SHARE, Objective, auxiliary_loss, balanced_loss, balanced_weights
 
 
 def test_balanced_weights_favour_the_rare_and_keep_the_mean() -> None:
@@ -36,7 +36,7 @@ def test_a_teacher_is_half_of_the_labels_loss() -> None:
             return 2 * signal.mean(dim=(1, 2))[:, None].expand(-1, 2)
 
     one = torch.ones(2)
-    targets = {"labels": torch.tensor([[1.0, 0.0]]), "shown": torch.ones(1, 12, 5, dtype=torch.float16)}
+    targets = {"labels": torch.tensor([[1.0, 0.0]]), "taught_signal": torch.ones(1, 12, 5)}
     outputs = torch.tensor([[2.0, 2.0]])
     sure, log = torch.sigmoid(torch.tensor(2.0)), torch.nn.functional.logsigmoid(torch.tensor(2.0))
     hard = -log / 2 - torch.log(1 - sure) / 2
@@ -48,7 +48,7 @@ def test_a_teacher_is_half_of_the_labels_loss() -> None:
 def test_auxiliary_targets_by_hand() -> None:
     outputs = torch.tensor([[0.0, 0.5, 9.0, 3.0]])
     targets = torch.tensor([[1.0, 0.0, torch.nan, 1.0]])
-    expected = np.log(2) + (0.5**2 / 2 + (2 - 0.5)) / 2  # Huber: quadratic up to 1, then linear
+    expected = np.log(2) + MEASURED_SHARE * (0.5**2 / 2 + (2 - 0.5)) / 2  # Huber: quadratic up to 1, then linear
     assert auxiliary_loss(outputs, targets).item() == pytest.approx(expected)
     nothing = torch.full((1, 3), torch.nan)
     assert auxiliary_loss(torch.ones(1, 3), nothing).item() == 0

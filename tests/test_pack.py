@@ -21,8 +21,8 @@ def test_records_of_any_length_and_rate_come_back(tmp_path: Path) -> None:
     records = [noisy(1000, 100.0), noisy(1, 250.0), noisy(3001, 500.0)]
     records[0].signal[7, 20:40] = np.nan
     records[2].signal[8, 5] = 400.0  # mV; more than there is room for
-    write_pack(tmp_path / "a.xz", records, {"names": np.array(["a", "b", "c"])})
-    found, facts = read_pack(tmp_path / "a.xz")
+    write_pack(tmp_path / "a.bz2", records, {"names": np.array(["a", "b", "c"])})
+    found, facts = read_pack(tmp_path / "a.bz2")
     assert facts["names"].tolist() == ["a", "b", "c"]
     assert [record.fs for record in found] == [100.0, 250.0, 500.0]
     assert found[2].signal[8, 5] == pytest.approx(327.67)
@@ -33,13 +33,13 @@ def test_records_of_any_length_and_rate_come_back(tmp_path: Path) -> None:
 
 
 def test_no_records_are_a_pack(tmp_path: Path) -> None:
-    write_pack(tmp_path / "a.xz", [], {"names": np.array([], np.str_)})
-    found, facts = read_pack(tmp_path / "a.xz")
+    write_pack(tmp_path / "a.bz2", [], {"names": np.array([], np.str_)})
+    found, facts = read_pack(tmp_path / "a.bz2")
     assert (found, len(facts["names"])) == ([], 0)
 
 
 def test_a_damaged_pack_says_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "a.xz"
+    path = tmp_path / "a.bz2"
     write_pack(path, [noisy(1000, 100.0)], {})
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(FileError, match="copy it again"):

@@ -9,7 +9,10 @@ import pytest
 from ecglens.datasets import store
 from ecglens.datasets.index import Dataset, open_dataset
 from ecglens.errors import FileError, UsageError
-from ecglens.inputs import prepare_record
+from ecglens.inputs import SignalSpec, prepare_record
+from ecglens.intervals import measure
+
+SPEC = SignalSpec()
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,26 @@ def folder(exams: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_copy_of_the_packed_parts_is_the_store(exams: Dataset, folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
-    copy = store.open_store(tmp_path / "copy", 1)
+    copy = store.open_store(tmp_path / "copy", SPEC, 1)
     np.testing.assert_array_equal(copy.labels, exams.labels[:10])
     assert copy.statements[0] == "AFIB CRBBB"
     assert copy.source == "PTB-XL"
     for i in (0, 9):
-        expected = prepare_record(exams.read(i), store.SPEC).signal
+        expected = prepare_record(exams.read(i), SPEC).signal
         np.testing.assert_allclose(copy.record(i).signal, expected, atol=0.03)  # steps of 0.01 in I and II, in III both
         assert np.std(copy.record(i).signal - expected) < 0.005
+    assert np.isnan(copy.peaks).all()  # nothing was measured
+
+
+def test_records_are_kept_at_the_rate_asked_for_and_with_their_beats(exams: Dataset, tmp_path: Path) -> None:
+    store.pack_exams(exams, np.arange(2), tmp_path, True, 1)
+    coarse = store.open_store(tmp_path, SignalSpec(fs=100.0, samples=1000), 1)
+    assert coarse.record(0).fs == 100
+    assert coarse.record(0).signal.shape == (12, 1000)
+    for i in (0, 1):
+        peaks = measure(exams.read(i)).r_peaks
+        np.testing.assert_allclose(coarse.peaks[i][: len(peaks)], peaks, atol=1e-5)
+        assert np.isnan(coarse.peaks[i][len(peaks) :]).all()
 
 
 def test_missing_parts_are_packed_and_the_others_left(exams: Dataset, folder: Path, tmp_path: Path) -> None:
@@ -52,7 +67,7 @@ def test_missing_parts_are_packed_and_the_others_left(exams: Dataset, folder: Pa
     assert store.is_packed(tmp_path / "copy")
     assert second.read_bytes() == content
     with pytest.raises(FileError, match=first.name):
-        store.open_store(tmp_path / "copy", 1)
+        store.open_store(tmp_path / "copy", SPEC, 1)
 
 
 def test_exams_that_cannot_be_read_are_left_out(exams: Dataset, tmp_path: Path) -> None:
@@ -62,7 +77,7 @@ def test_exams_that_cannot_be_read_are_left_out(exams: Dataset, tmp_path: Path) 
         return exams.load(exam)
 
     store.pack_exams(Dataset("some", exams.exams, load), np.arange(4), tmp_path / "two", False, 1)
-    assert len(store.open_store(tmp_path / "two", 1)) == 2
+    assert len(store.open_store(tmp_path / "two", SPEC, 1)) == 2
     store.pack_exams(Dataset("none", exams.exams, load), np.arange(1, 3), tmp_path / "none", False, 1)
     with pytest.raises(UsageError, match="not one exam"):
-        store.open_store(tmp_path / "none", 1)
+        store.open_store(tmp_path / "none", SPEC, 1)

@@ -19,6 +19,7 @@ from ecglens.paper import layouts
 from ecglens.recipe import Recipe, Stage
 from ecglens.team import Team
 
+RESIDUAL = SignalSpec(fs=100.0, samples=1000, beats=True)
 TINY = Recipe(stages=(Stage(2, 1e-3),), batch_size=8, average=0.5)
 WORN = replace(TINY, layouts=("12x1", "6x2"), wear=1.0)
 
@@ -28,7 +29,7 @@ def store(simulated_ptbxl: Path, tmp_path_factory: pytest.TempPathFactory) -> St
     exams = open_dataset(simulated_ptbxl)
     folder = tmp_path_factory.mktemp("store")
     pack_exams(exams, np.arange(len(exams)), folder, True, 1)
-    return open_store(folder, 1)
+    return open_store(folder, SignalSpec(), 1)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -104,6 +105,16 @@ def test_the_image_network_trains_in_two_stages(simulated_ptbxl: Path, tmp_path:
     assert not torch.equal(first["net._fc.weight"], last["net._fc.weight"])
 
 
+def test_the_residual_network_trains_on_whole_signals_and_on_parts(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    recipe = replace(TINY, fs=100.0, seconds=10.0, beats=True, auxiliary=True)
+    train.train("signal", simulated_ptbxl, tmp_path / "whole", recipe, device="cpu", workers=0)
+    assert load_trained(tmp_path / "whole").spec == RESIDUAL
+    again = replace(recipe, partial=True, layouts=("roll-1", "3x4+1"))
+    init = str(tmp_path / "whole" / "model.safetensors")
+    train.train("signal", simulated_ptbxl, tmp_path / "part", again, init=init, device="cpu", workers=0)
+    assert load_trained(tmp_path / "part").spec == replace(RESIDUAL, partial=True)
+
+
 @pytest.mark.parametrize(("part", "learns"), [("head", {"classifier"}), ("base", {"stem", "classifier"})])
 def test_a_stage_moves_only_its_part(part: str, learns: set[str]) -> None:
     network = train.build_network(SignalSpec())
@@ -114,8 +125,10 @@ def test_a_stage_moves_only_its_part(part: str, learns: set[str]) -> None:
     assert not any(module.training for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
 
 
-def test_a_teacher_and_auxiliary_targets_leave_an_ordinary_network(simulated_ptbxl: Path, tmp_path: Path) -> None:
-    spec = SignalSpec(samples=3000, partial=True)
+@pytest.mark.parametrize("spec", [SignalSpec(samples=3000, partial=True), replace(RESIDUAL, partial=True)])
+def test_a_teacher_and_auxiliary_targets_leave_an_ordinary_network(
+    spec: SignalSpec, simulated_ptbxl: Path, tmp_path: Path
+) -> None:
     save_trained(tmp_path, label_weights(train.build_network(spec)), spec, {})
     stages = (Stage(1, 1e-3, size=32),)
     recipe = Recipe(stages, batch_size=24, teacher=str(tmp_path), auxiliary=True, wear=0.5, worn=0.2)
@@ -138,7 +151,7 @@ def test_a_network_of_whole_signals_is_no_teacher(simulated_ptbxl: Path, tmp_pat
 def test_a_run_goes_on_elsewhere_without_the_dataset(simulated_ptbxl: Path, tmp_path: Path) -> None:
     short = replace(TINY, stages=(Stage(1, 1e-3),))
     train.train("signal", simulated_ptbxl, tmp_path / "here", short, device="cpu", workers=0)
-    for path in (tmp_path / "here").glob("*/*.xz"):
+    for path in (tmp_path / "here").glob("*/*.bz2"):
         copy = tmp_path / "there" / path.relative_to(tmp_path / "here")
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())

@@ -409,7 +409,12 @@ def train(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder that `ecglens train` wrote.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="The folder that `ecglens train` wrote; of several, of one recipe, the mean answer counts."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write; its card goes beside it.")],
     name: Annotated[str, typer.Option(help="The model's name.")],
     version: Annotated[str, typer.Option(help="The model's version.")] = __version__,
@@ -421,7 +426,7 @@ def export(
         raise UsageError(f"cannot write {output}: give a name ending in .onnx, in a folder that exists")
     from ecglens.models.export import export as write
 
-    typer.echo(str(write(run, output, name=name, version=version, storage=storage.value)))
+    typer.echo(str(write(runs, output, name=name, version=version, storage=storage.value)))
 
 
 @app.command()

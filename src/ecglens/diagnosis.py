@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ecglens import explain, io
 from ecglens.errors import SignalError, UnreadableError, UsageError
-from ecglens.inputs import ImageSpec, SignalSpec, image_tensor, signal_tensors
+from ecglens.inputs import AFTER_BEAT, BEFORE_BEAT, ImageSpec, SignalSpec, image_tensor, signal_tensors
 from ecglens.intervals import Measurements, measure
 from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
@@ -236,7 +236,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     if seen.given is None:
         return unread
     try:
-        logits, maps = _run(seen.given, model)
+        logits, maps = _run(seen, model)
     except SignalError as error:
         return replace(unread, reason=str(error) if kind == "signal" else f"{UNCERTAIN} ({error})")
     if seen.reason is not None:  # after what `_run` refuses, which says more
@@ -254,13 +254,22 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
 
 
 class _Seen(NamedTuple):
-    """What is seen of an ECG before a model answers: ``ecg`` is shown, ``given`` goes to the network, if anything."""
+    """What is seen of an ECG before a model answers: ``ecg`` is shown, ``given`` goes to the network, if anything.
+
+    ``apart`` is ``given`` with each lead at its own time, where that is another one.
+    """
 
     ecg: Record | Page
     given: Record | Page | None
     quality: dict[str, Any]
-    measurements: dict[str, float | None]
+    measured: Measurements | None
     reason: str | None
+    apart: Record | None = None
+
+    @property
+    def measurements(self) -> dict[str, float | None]:
+        """One number a quantity, if any were measured."""
+        return self.measured.summary() if self.measured else {}
 
 
 def _look(page: Page, by_traces: bool) -> _Seen:
@@ -280,7 +289,7 @@ def _inspect(page: Page, facts: dict[str, Any], by_traces: bool) -> _Seen:
     """What is seen of a flat page. Where it is arguable that it is a whole ECG, its twelve leads settle it."""
     quality = assess(page)
     scale = {"px_per_mm": page.px_per_mm and round(page.px_per_mm, 3)}
-    seen = _Seen(page, page, quality.as_dict() | scale | facts, {}, quality.reason)
+    seen = _Seen(page, page, quality.as_dict() | scale | facts, None, quality.reason)
     if quality.reason is not None and not (by_traces and quality.arguable):
         return seen._replace(given=None)
     read = _read(seen, page) if by_traces else seen
@@ -302,7 +311,9 @@ def _read(seen: _Seen, page: Page) -> _Seen:
         return seen._replace(given=None, reason=UNCERTAIN)
     measured = _measured(reading.record)
     beats = len(measured.r_peaks) > 0
-    return seen._replace(given=reading.beside, measurements=measured.summary(), reason=None if beats else UNCERTAIN)
+    apart = None if reading.beside is reading.record else reading.record
+    seen = seen._replace(given=reading.beside, apart=apart, measured=measured)
+    return seen._replace(reason=None if beats else UNCERTAIN)
 
 
 def _measured(record: Record) -> Measurements:
@@ -338,17 +349,22 @@ def _examine(record: Record) -> _Seen:
     measured = measure(record)
     beats = len(measured.r_peaks) > 0
     reason = None if beats else "no heart beat is seen in the signal: check the electrodes and record again"
-    return _Seen(record, record, quality, measured.summary(), reason)
+    return _Seen(record, record, quality, measured, reason)
 
 
-def _run(ecg: Record | Page, model: Model) -> tuple[Array, Array]:
+def _run(seen: _Seen, model: Model) -> tuple[Array, Array]:
     """Logits (labels,) and maps (labels, positions...) of one ECG: of its page, or over the windows of its signal."""
-    spec = model.card.spec
+    spec, ecg = model.card.spec, seen.given
     if isinstance(ecg, Page) and isinstance(spec, ImageSpec):
         logits, maps = model.run({"pixels": image_tensor(ecg, spec)})
         return logits[0], maps[0]
     assert isinstance(ecg, Record)
     assert isinstance(spec, SignalSpec)
-    inputs, starts = signal_tensors(ecg, spec)
-    logits, maps = model.run(inputs)
-    return logits.mean(axis=0), explain.join(maps, starts, spec.duration, ecg.duration)
+    inputs, starts = signal_tensors(ecg, spec, seen.measured, seen.apart)
+    logits, maps, *of_beats = model.run(inputs)
+    evidence = explain.join(maps, starts, spec.duration, ecg.duration)
+    if of_beats and seen.measured and seen.apart is None:
+        begin, end = -BEFORE_BEAT, AFTER_BEAT
+        peaks = seen.measured.r_peaks
+        evidence += explain.spread(of_beats[0].mean(axis=0), peaks, (begin, end), ecg.duration, evidence.shape[1])
+    return logits.mean(axis=0), evidence

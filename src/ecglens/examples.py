@@ -12,10 +12,11 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from ecglens.datasets.store import Store
-from ecglens.inputs import ImageSpec, SignalSpec, signal_windows
+from ecglens.inputs import LEAST_DURATION, ImageSpec, SignalSpec, mean_beat, signal_windows
 from ecglens.intervals import SCALARS
 from ecglens.leads import INDEX, LEADS
 from ecglens.models.checkpoint import Spec
+from ecglens.models.losses import TAUGHT
 from ecglens.paper import random_page
 from ecglens.paper.layout import load_layout
 from ecglens.paper.page import Page
@@ -27,8 +28,12 @@ from ecglens.team import ALONE, Team
 Array = npt.NDArray[np.float32]
 
 GAIN_SD = 0.1  # of the log amplitude: amplifiers and bodies differ, the diagnosis does not
+LEAD_GAIN_SD = 0.05  # of the log amplitude of one lead against the others
+LEVEL_SD_MV = 0.01
 NOISE_MV = 0.02
-WHOLE = 0.15  # share of partial windows that show the whole record all the same
+PEAK_SD = 0.006  # s by which a beat may be found too early or too late
+LOST_LEAD = 0.05  # share of examples in which a lead is lost
+SHORT = 0.25  # share of whole signals that are cut short, to no less than ``inputs.LEAST_DURATION``
 SPARE = 0.6  # s by which a page's last column may be short, so that a record that just fills it starts anywhere
 PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; the others the whole record
 
@@ -63,14 +68,17 @@ class Examples(Dataset[dict[str, Tensor]]):
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.recipe.seed, key.epoch, key.exam])
         if isinstance(self.spec, ImageSpec):
-            record = page_stretch(self.store.record(key.exam), rng)
+            record, begin = page_stretch(self.store.record(key.exam), rng)
             page = page_example(record, key.size, self.recipe, rng)
+            peaks = self.store.peaks[key.exam] - np.float32(begin)
             inputs: dict[str, npt.NDArray[Any]] = {"pixels": page.pixels}
             if self.teacher:
-                inputs["shown"] = on_page(page, record, self.teacher)
+                seen = on_page(page, record, peaks, self.teacher)
+                inputs |= {f"{TAUGHT}{name}": value for name, value in seen.items()}
         else:
-            layouts = self.recipe.layouts if self.spec.partial else ()
-            inputs = {"signal": signal_example(self.store.record(key.exam), self.spec, rng, layouts)}
+            inputs = signal_example(
+                self.store.record(key.exam), self.store.peaks[key.exam], self.spec, self.recipe, rng
+            )
             if self.spec.scalars:
                 inputs["scalars"] = self.store.scalars[key.exam]
         inputs["labels"] = self.store.labels[key.exam]
@@ -79,58 +87,94 @@ class Examples(Dataset[dict[str, Tensor]]):
         return {name: torch.from_numpy(value) for name, value in inputs.items()}
 
 
-def signal_example(prepared: Record, spec: SignalSpec, rng: np.random.Generator, layouts: Sequence[str] = ()) -> Array:
-    """Return (12, samples): a window at a random place, gain and noise varied; with ``layouts`` as pages show it."""
-    if layouts:
-        window = np.nan_to_num(_misread(shown(prepared, spec, rng, layouts), rng), nan=0.0)
-    else:
-        first = int(rng.integers(0, prepared.signal.shape[1] - spec.samples + 1))
-        window = np.nan_to_num(prepared.signal[:, first : first + spec.samples], nan=0.0)
-    gain = np.exp(rng.normal(0, GAIN_SD))
-    noise = rng.standard_normal(window.shape, np.float32) * rng.uniform(0, NOISE_MV)
-    return np.asarray(window * gain + noise, np.float32)
+def signal_example(
+    prepared: Record, peaks: Array, spec: SignalSpec, recipe: Recipe, rng: np.random.Generator
+) -> dict[str, npt.NDArray[Any]]:
+    """Return ``signal`` (12, samples): a stretch of a record varied in gain, level and noise, and its mean ``beats``.
 
-
-def shown(prepared: Record, spec: SignalSpec, rng: np.random.Generator, layouts: Sequence[str]) -> Array:
-    """Return (12, samples), NaN where a page of one of the ``layouts`` would not show the record.
-
-    Now and then the whole record is shown, or a page of 5 s of it; what is shown lies where it does on the paper.
+    With ``spec.partial`` most are shown as far as a page would show them. ``peaks`` (beats,) are the record's, s.
     """
-    if rng.random() < WHOLE:
-        return crop(prepared, 0.0, spec.duration).signal
+    varied = _vary(prepared, rng)
+    if spec.partial and rng.random() >= recipe.whole:
+        window, apart = shown(_misread(varied, rng), spec, rng, recipe.layouts)
+        begin = 0.0
+    else:
+        window, begin = _stretch(varied, spec, rng)
+        apart = window
+    if spec.beats and rng.random() < LOST_LEAD:
+        lost = rng.integers(len(window))
+        window[lost] = apart[lost] = np.nan
+    found = peaks - begin + rng.normal(0, PEAK_SD, len(peaks))
+    return _with_beats(window, apart, found, spec)
+
+
+def _with_beats(window: Array, apart: Array, peaks: npt.NDArray[Any], spec: SignalSpec) -> dict[str, npt.NDArray[Any]]:
+    inputs: dict[str, npt.NDArray[Any]] = {"signal": window}
+    if spec.beats:
+        inputs["beats"] = mean_beat(apart, peaks[~np.isnan(peaks)], spec.fs)
+    return inputs
+
+
+def _vary(record: Record, rng: np.random.Generator) -> Record:
+    leads = len(LEADS), 1
+    gains = np.exp(rng.normal(0, GAIN_SD) + rng.normal(0, LEAD_GAIN_SD, leads)).astype(np.float32)
+    levels = rng.normal(0, LEVEL_SD_MV, leads).astype(np.float32)
+    noise = rng.standard_normal(record.signal.shape, np.float32) * np.float32(rng.uniform(0, NOISE_MV))
+    return Record(record.signal * gains + levels + noise, record.fs)
+
+
+def _stretch(record: Record, spec: SignalSpec, rng: np.random.Generator) -> tuple[Array, float]:
+    """(12, samples) from a random place of the record, and the place in s; now and then NaN towards the end."""
+    longest = min(record.signal.shape[1], spec.samples)
+    least = min(round(LEAST_DURATION * spec.fs), longest)
+    length = int(rng.integers(least, longest + 1)) if rng.random() < SHORT else longest
+    first = int(rng.integers(0, record.signal.shape[1] - length + 1))
+    out = np.full((len(LEADS), spec.samples), np.nan, np.float32)
+    out[:, :length] = record.signal[:, first : first + length]
+    return out, first / record.fs
+
+
+def shown(prepared: Record, spec: SignalSpec, rng: np.random.Generator, layouts: Sequence[str]) -> tuple[Array, Array]:
+    """Return (12, samples), NaN where a page of one of the ``layouts`` would not show the record, and (12, T).
+
+    In the first what is shown lies where it does on the paper, in the second at its time in the record. Now and then
+    the page shows 5 s.
+    """
     layout = load_layout(layouts[int(rng.integers(len(layouts)))])
     available = prepared.duration if rng.random() < 0.75 else PAGE_SECONDS
-    start = float(rng.uniform(0, max(prepared.duration - max(layout.duration, PAGE_SECONDS), SPARE)))
-    out = np.full((len(LEADS), spec.samples), np.nan, np.float32)
+    start = float(rng.uniform(0, max(prepared.duration - max(min(layout.duration, available), PAGE_SECONDS), SPARE)))
+    out, apart = np.full((len(LEADS), spec.samples), np.nan, np.float32), np.full_like(prepared.signal, np.nan)
     for panel in layout.panels(available):
-        seconds = min(panel.seconds, available - panel.start)
-        stretch = crop(prepared, start + panel.start, seconds).signal[INDEX[panel.lead]]
+        lead, begin = INDEX[panel.lead], round((start + panel.start) * spec.fs)
+        length = round(min(panel.seconds, available - panel.start) * spec.fs)
+        stretch = prepared.signal[lead, begin : begin + length]
+        apart[lead, begin : begin + length] = stretch
         first = round((panel.left if layout.duration <= spec.duration else 0.0) * spec.fs)
-        out[INDEX[panel.lead], first : first + len(stretch)] = stretch[: spec.samples - first]
-    return out
+        stretch = stretch[: spec.samples - first]
+        out[lead, first : first + len(stretch)] = stretch
+    return out, apart
 
 
-def _misread(window: Array, rng: np.random.Generator) -> Array:
-    """A window as it may be read from paper: a lead lost, a stretch lost, levels and gains of stretches off."""
-    gains, levels = np.exp(rng.normal(0, 0.05, (len(window), 1))), rng.normal(0, 0.01, (len(window), 1))
-    out = window * gains + levels
+def _misread(record: Record, rng: np.random.Generator) -> Record:
+    """A record as it may be read from paper: a lead lost, a stretch lost, gains taken for others."""
+    out = record.signal.copy()
     if rng.random() < 0.1:
         out[rng.integers(len(out))] = np.nan
     for _ in range(rng.poisson(0.5)):
-        length = int(rng.integers(20, 200))
+        length = int(rng.uniform(0.07, 0.67) * record.fs)
         first = int(rng.integers(0, out.shape[1] - length))
         out[rng.integers(len(out)), first : first + length] = np.nan
     if rng.random() < 0.1:
-        out = out * rng.choice([0.5, 2.0])  # gains of 5 or 20 mm/mV taken for 10
-    return np.asarray(out, np.float32)
+        out *= np.float32(rng.choice([0.5, 2.0]))  # gains of 5 or 20 mm/mV taken for 10
+    return Record(out, record.fs)
 
 
-def page_stretch(prepared: Record, rng: np.random.Generator) -> Record:
-    """Return what a page is drawn of: the whole record, or five seconds of it."""
+def page_stretch(prepared: Record, rng: np.random.Generator) -> tuple[Record, float]:
+    """Return what a page is drawn of, the whole record or five seconds of it, and where that begins in s."""
     if rng.random() < 0.5:
-        return prepared
+        return prepared, 0.0
     start = float(rng.uniform(0, max(prepared.duration - PAGE_SECONDS, 0)))
-    return crop(prepared, start, PAGE_SECONDS)
+    return crop(prepared, start, PAGE_SECONDS), start
 
 
 def page_example(record: Record, size: int, recipe: Recipe, rng: np.random.Generator) -> Page:
@@ -139,17 +183,20 @@ def page_example(record: Record, size: int, recipe: Recipe, rng: np.random.Gener
     return random_page(record, rng, size, recipe.layouts, wear)
 
 
-def on_page(page: Page, record: Record, spec: SignalSpec) -> npt.NDArray[np.float16]:
-    """Return (12, samples) mV: what can be seen of ``record`` on its ``page``, 0 elsewhere, each sample at its time."""
-    out = np.zeros((len(LEADS), spec.samples), np.float16)
+def on_page(page: Page, record: Record, peaks: Array, spec: SignalSpec) -> dict[str, npt.NDArray[Any]]:
+    """Return what a network that takes signals as ``spec`` says is given of ``record`` as its ``page`` shows it.
+
+    ``signal`` is (12, samples) mV, NaN where nothing can be seen, each sample at its time. ``peaks`` are the record's.
+    """
+    out = np.full((len(LEADS), spec.samples), np.nan, np.float32)
     begin = round(min(trace.start for trace in page.traces) * record.fs)
     for trace in page.traces:
         lead, first = INDEX[trace.lead.removeprefix("-")], round(trace.start * record.fs)
         room = out[lead, first - begin : first - begin + len(trace.points)]
         samples, points = record.signal[lead, first : first + len(room)], trace.points[: len(room)]
         seen = np.all((points >= -0.5) & (points < len(page.pixels) - 0.5), axis=1)
-        np.copyto(room, samples, where=seen & ~np.isnan(samples), casting="same_kind")
-    return out
+        np.copyto(room, samples, where=seen & ~np.isnan(samples))
+    return _with_beats(out, out, peaks - begin / record.fs, spec)
 
 
 def auxiliary_targets(store: Store) -> Array:
@@ -220,13 +267,16 @@ class Windows(Dataset[dict[str, Tensor]]):
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         rng = np.random.default_rng(i)
         if isinstance(self.spec, ImageSpec):
-            record = page_stretch(self.store.record(i), rng)
+            record, _ = page_stretch(self.store.record(i), rng)
             return {"pixels": torch.from_numpy(page_example(record, self.spec.size, self.recipe, rng).pixels[None])}
+        record, peaks = self.store.record(i), self.store.peaks[i]
         if self.spec.partial:
-            seen = shown(self.store.record(i), self.spec, rng, self.recipe.layouts)
-            return {"signal": torch.from_numpy(np.nan_to_num(seen[None], nan=0.0))}
-        windows, _ = signal_windows(self.store.record(i), self.spec)
-        inputs = {"signal": torch.from_numpy(windows)}
+            windows = [_with_beats(*shown(record, self.spec, rng, self.recipe.layouts), peaks, self.spec)]
+        else:
+            cut, starts = signal_windows(record, self.spec)
+            windows = [
+                _with_beats(each, each, peaks - begin, self.spec) for each, begin in zip(cut, starts, strict=True)
+            ]
         if self.spec.scalars:
-            inputs["scalars"] = torch.from_numpy(np.tile(self.store.scalars[i], (len(windows), 1)))
-        return inputs
+            windows = [window | {"scalars": self.store.scalars[i]} for window in windows]
+        return {name: torch.from_numpy(np.stack([window[name] for window in windows])) for name in windows[0]}

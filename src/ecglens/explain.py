@@ -14,6 +14,7 @@ Map = npt.NDArray[np.float32]
 OPACITY: Final = 0.45
 COLOUR: Final = (226, 61, 40)  # of full evidence, laid over the page; no evidence leaves the page as it is
 _CAPTION: Final = 0.035  # caption height over page width
+_FINER: Final = 4  # parts of a position of the mean beat that are put to their times one by one
 _WINDOW_MM: Final = 5.0  # how far evidence along a trace is painted above and below it
 
 
@@ -66,6 +67,23 @@ def join(maps: Map, starts: Map, window: float, duration: float) -> Map:
         total[:, place] += evidence[:, :length]
         count[place] += 1
     return np.asarray(total / np.maximum(count, 1), np.float32)
+
+
+def spread(evidence: Map, peaks: npt.ArrayLike, span: tuple[float, float], duration: float, times: int) -> Map:
+    """Spread evidence over a mean beat (labels, t) over the beats of ``duration`` s, in equal shares: (labels, times).
+
+    The mean beat reaches from ``span[0]`` to ``span[1]`` s about each of the ``peaks`` (s). What is spread keeps its
+    sum, but for what lies before the start or after the end.
+    """
+    step, beat_step = duration / times, (span[1] - span[0]) / evidence.shape[1]
+    at = np.asarray(peaks)[:, None] + span[0] + (np.arange(evidence.shape[1] * _FINER) + 0.5) * beat_step / _FINER
+    place = np.floor(at.ravel() / step).astype(int)
+    inside = (place >= 0) & (place < times)
+    out = np.zeros((len(evidence), times), np.float32)
+    for row, label in zip(out, evidence, strict=True):
+        shares = np.tile(np.repeat(label, _FINER), len(at)) / (_FINER * max(len(at), 1))
+        row += np.bincount(place[inside], shares[inside], times).astype(np.float32)
+    return out
 
 
 def normalise(evidence: Map) -> Map:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ecglens import signal
 from ecglens.errors import SignalError
-from ecglens.intervals import measure, scalars
+from ecglens.intervals import Measurements, measure, scalars
 from ecglens.leads import LEADS
 from ecglens.paper.page import Page
 from ecglens.record import Record
@@ -19,13 +19,15 @@ from ecglens.record import Record
 Tensor = npt.NDArray[np.float32]
 
 MAX_FLAT_LEADS = 2  # of twelve; more and the electrodes were off
-MAX_MISSING = 0.1  # of the samples of a window
-MAX_LEAD_MISSING = 0.5  # of one lead's samples in a window
+LEAST_DURATION = 5.0  # s of a signal, and of a page's half
+LEAST_RECORDED = 4.5  # s of a window, in the mean over leads
+LEAST_LEAD = 2.5  # s of each lead in a window
 LEAST_SHOWN = 1.0  # s of each lead in a partial window
+MAX_CONTRADICTION = 0.1
 # mV, of the 0.2 % largest samples: real ECGs have 0.15 (one of Georgia's) to 7 (PTB-XL). A gain wrong by a thousand is
 # outside, one wrong by ten often is not.
-MAX_CONTRADICTION = 0.1
 LEAST_PEAK, MOST_PEAK = 0.1, 12.0
+BEFORE_BEAT, AFTER_BEAT = 0.4, 0.6  # s of a mean beat around its R peak
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class SignalSpec:
-    """How a record becomes ``signal`` (n, 12, samples) mV at ``fs`` Hz and, with ``scalars``, ``scalars`` (n, 8).
+    """How a record becomes ``signal`` (n, 12, samples) mV at ``fs`` Hz, NaN where nothing was recorded.
 
-    ``baseline`` is the running median's window in seconds. A longer record gives several windows that overlap by half.
-    With ``partial`` each lead may be there for a part of the window only, as pages show them.
+    With ``scalars`` it gives ``scalars`` (n, 8) as well, with ``beats`` the mean beat of each window, ``beats``
+    (n, 12, fs). ``baseline`` is the running median's window in seconds. A longer record gives several windows that
+    overlap by half. With ``partial`` each lead may be there for a part of the window only, as pages show them.
     """
 
     fs: float = 300.0
@@ -50,6 +53,7 @@ class SignalSpec:
     baseline: float = 1.0
     scalars: bool = False
     partial: bool = False
+    beats: bool = False
 
     @property
     def duration(self) -> float:
@@ -77,8 +81,8 @@ def check_record(record: Record, spec: SignalSpec) -> None:
     if missing := record.missing_leads():
         names = ", ".join(missing)
         raise SignalError(f"lead{'s' * (len(missing) > 1)} {names} not recorded: all twelve leads are needed")
-    if not spec.partial and record.duration < spec.duration - 1 / record.fs:
-        raise SignalError(f"only {record.duration:.2f} s recorded: at least {spec.duration:g} s are needed")
+    if not spec.partial and record.duration < LEAST_DURATION - 1 / record.fs:
+        raise SignalError(f"only {record.duration:.2f} s recorded: at least {LEAST_DURATION:g} s are needed")
     if not spec.partial and signal.limb_contradiction(record) > MAX_CONTRADICTION:
         raise SignalError("the limb leads contradict each other (III is not II - I): check the leads' names and order")
     flat = signal.flat_leads(record)
@@ -90,46 +94,76 @@ def check_record(record: Record, spec: SignalSpec) -> None:
 def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     """Cut a prepared record into windows (n, 12, samples) mV, half overlapping; return them and their starts (n,) in s.
 
-    What a record lacks of one window counts as a gap. Gaps are 0, the baseline's level; windows with more than
-    ``MAX_MISSING`` of them, or with less than ``LEAST_SHOWN`` of a lead if they may be partial, are left out. Raises
+    Gaps, and what a record is shorter than a window, are NaN. Windows in which too little was recorded are left out:
+    less than ``LEAST_RECORDED`` or ``LEAST_LEAD``, or ``LEAST_SHOWN`` of a lead if they may be partial. Raises
     SignalError when none is left.
     """
-    short = max(spec.samples - prepared.signal.shape[1], 0)  # a sample or two at low rates, after rounding
+    short = max(spec.samples - prepared.signal.shape[1], 0)
     samples = np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan)
     last = max(prepared.signal.shape[1] - spec.samples, 0)
     count = 1 + round(2 * last / spec.samples)
     starts = np.linspace(0, last, count).round().astype(int)
     windows = np.stack([samples[:, s : s + spec.samples] for s in starts])
-    missing = np.isnan(windows)
-    whole = _is_shown(missing, spec)
+    whole = _is_shown(~np.isnan(windows), spec)
     flat = np.fmax.reduce(windows, axis=2) - np.fmin.reduce(windows, axis=2) < signal.FLAT_MV
     whole &= flat.sum(axis=1) <= MAX_FLAT_LEADS
     if not whole.any():
-        needed = f"{LEAST_SHOWN:g} s of every lead" if spec.partial else f"{spec.duration:g} s in one piece"
+        needed = f"{LEAST_SHOWN:g} s of every lead" if spec.partial else f"{LEAST_DURATION:g} s in one piece"
         raise SignalError(f"too much of the signal is missing or flat: {needed} are needed")
-    windows = np.where(missing, np.float32(0), windows)[whole]
-    peak = float(np.percentile(np.abs(windows), 99.8))
+    windows = windows[whole]
+    peak = float(np.percentile(np.abs(windows[~np.isnan(windows)]), 99.8))
     if not LEAST_PEAK <= peak <= MOST_PEAK:
         raise SignalError(f"amplitudes of {peak:.3g} mV are no ECG's: check the gain and the unit")
     return windows, (starts[whole] / spec.fs).astype(np.float32)
 
 
-def _is_shown(missing: npt.NDArray[np.bool_], spec: SignalSpec) -> npt.NDArray[np.bool_]:
-    """Say for each window (n,) whether enough of it is there; ``missing`` is (n, 12, samples)."""
+def _is_shown(there: npt.NDArray[np.bool_], spec: SignalSpec) -> npt.NDArray[np.bool_]:
+    """Say for each window (n,) whether enough of it is ``there``, (n, 12, samples)."""
+    seconds = there.sum(axis=2) / spec.fs
     if spec.partial:
-        return np.asarray((~missing).sum(axis=2).min(axis=1) >= LEAST_SHOWN * spec.fs)
-    return np.asarray(
-        (missing.mean(axis=(1, 2)) <= MAX_MISSING) & (missing.mean(axis=2).max(axis=1) <= MAX_LEAD_MISSING)
-    )
+        return np.asarray(seconds.min(axis=1) >= LEAST_SHOWN)
+    return np.asarray((seconds.mean(axis=1) >= LEAST_RECORDED) & (seconds.min(axis=1) >= LEAST_LEAD))
 
 
-def signal_tensors(record: Record, spec: SignalSpec) -> tuple[dict[str, Tensor], Tensor]:
+def mean_beat(window: Tensor, peaks: npt.ArrayLike, fs: float) -> Tensor:
+    """Return the mean of a window (12, samples) around R peaks, in s from its start: (12, one second of samples).
+
+    Samples from ``BEFORE_BEAT`` before to ``AFTER_BEAT`` after each peak count where they were recorded; NaN where none
+    was. As each lead is averaged over the beats it shows, leads that a page shows one after the other lie side by side.
+    """
+    before, length = round(BEFORE_BEAT * fs), round((BEFORE_BEAT + AFTER_BEAT) * fs)
+    first = np.rint(np.asarray(peaks, np.float64) * fs).astype(int) - before
+    first = first[(first > -length) & (first < window.shape[1])]
+    padded = np.pad(window, ((0, 0), (length, length)), constant_values=np.nan)
+    beats = padded[:, (first + length)[:, None] + np.arange(length)]
+    there = ~np.isnan(beats)
+    count = there.sum(axis=1)
+    total = np.where(there, beats, np.float32(0)).sum(axis=1)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float32)
+
+
+def signal_tensors(
+    record: Record, spec: SignalSpec, measured: Measurements | None = None, apart: Record | None = None
+) -> tuple[dict[str, Tensor], Tensor]:
     """Return the network's inputs by name for one record, as ``spec`` says, and each window's start (n,) in seconds.
 
-    Raises SignalError when the record cannot be answered for.
+    ``measured`` is what was measured of the record, if it was before. ``apart`` is the same ECG with each lead at its
+    own time, where those of ``record`` begin together; then ``measured`` is of that. Raises SignalError when the record
+    cannot be answered for.
     """
     check_record(record, spec)
     windows, starts = signal_windows(prepare_record(record, spec), spec)
-    if not spec.scalars:
-        return {"signal": windows}, starts
-    return {"signal": windows, "scalars": np.tile(scalars(measure(record)), (len(windows), 1))}, starts
+    inputs = {"signal": windows}
+    if spec.scalars or spec.beats:
+        measured = measured or measure(apart or record)
+    if spec.scalars:
+        assert measured is not None
+        inputs["scalars"] = np.tile(scalars(measured), (len(windows), 1))
+    if spec.beats:
+        assert measured is not None
+        sources = windows if apart is None else [prepare_record(apart, spec).signal]
+        found = [
+            mean_beat(source, measured.r_peaks - start, spec.fs) for source, start in zip(sources, starts, strict=True)
+        ]
+        inputs["beats"] = np.stack(found)
+    return inputs, starts

@@ -38,9 +38,12 @@ class Recipe:
     weight_decay: float = 0.01
     balance: float = 0.999  # beta of the class-balanced loss (Cui et al., CVPR 2019); 0 weighs all alike
     average: float = 0.999  # decay of the running mean of the weights that is scored and kept
-    scalars: bool = False
+    fs: float = 300.0  # signals: samples a second
     seconds: float = 5.0  # signals: of one window
+    scalars: bool = False  # signals: the eight scalars are given as well
+    beats: bool = False  # signals: the mean beat is given as well, to the residual instead of the Inception network
     partial: bool = False  # signals: each is shown as far as a page of ``layouts`` shows it
+    whole: float = 0.15  # signals: if partial, the share that is shown whole all the same
     layouts: tuple[str, ...] = PAPER_LAYOUTS  # names, or TOML files
     wear: float = 0.0  # pages: those that are worn are worn to a grade between 0 and this
     worn: float = 1.0  # pages: the share of them that is worn, if any is
@@ -55,8 +58,12 @@ class Recipe:
             raise ValueError("a recipe needs stages, a batch_size of 1 or more, and folds to train and to validate on")
         if not (0 <= self.balance < 1 and 0 <= self.average < 1 and self.weight_decay >= 0):
             raise ValueError("balance and average must be from 0 to below 1, weight_decay 0 or more")
-        if not (self.layouts and 0 <= self.wear <= 1 and 0 <= self.worn <= 1 and 1 <= self.seconds <= 60):
-            raise ValueError("a recipe needs layouts, wear and worn from 0 to 1, and windows of 1 to 60 seconds")
+        if not (self.layouts and 0 <= self.wear <= 1 and 0 <= self.worn <= 1 and 0 <= self.whole <= 1):
+            raise ValueError("a recipe needs layouts, and wear, worn and whole from 0 to 1")
+        if not (5 <= self.seconds <= 60 and 100 <= self.fs <= 1000):
+            raise ValueError("a recipe needs windows of 5 to 60 seconds, and fs from 100 to 1000 Hz")
+        if self.scalars and self.beats:
+            raise ValueError("scalars are for the Inception network, beats for the residual one: give one of them")
 
     def epochs_before(self, stage: int) -> int:
         """How many epochs, the begun ones counted whole, the stages before ``stage`` have."""

@@ -67,14 +67,21 @@ class Model:
     card: Card
     session: Any
 
-    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, Array]:
-        """Return ``logits`` (n, labels) and ``maps`` (n, labels, positions...) of inputs by name, n of each."""
+    def run(self, inputs: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Return ``logits`` (n, labels) and ``maps`` (n, labels, positions...) of inputs by name, n of each.
+
+        ``beat_maps`` (n, labels, positions) follow where the model has them. Raises ModelError where logits are not
+        finite, as those of models made before version 0.3 are in gaps.
+        """
         count = len(next(iter(inputs.values())))
         parts = [
-            self.session.run(["logits", "maps"], {name: value[i : i + BATCH] for name, value in inputs.items()})
+            self.session.run(None, {name: value[i : i + BATCH] for name, value in inputs.items()})
             for i in range(0, count, BATCH)
         ]
-        return np.concatenate([logits for logits, _ in parts]), np.concatenate([maps for _, maps in parts])
+        outputs = tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+        if not np.isfinite(outputs[0]).all():
+            raise ModelError(f"the model {self.card.name} cannot take gaps in a signal: train and export it again")
+        return outputs
 
 
 def load_model(path: Path) -> Model:

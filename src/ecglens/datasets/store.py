@@ -5,7 +5,7 @@ them is made again where it is missing.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ from ecglens.datasets.index import Dataset, Exam
 from ecglens.datasets.pack import Facts, read_pack, write_pack
 from ecglens.errors import UnreadableError, UsageError
 from ecglens.files import replace_file
-from ecglens.inputs import SignalSpec, check_record, prepare_record, signal_windows
-from ecglens.intervals import measure, scalars
+from ecglens.inputs import LEAST_DURATION, SignalSpec, check_record, prepare_record, signal_windows
+from ecglens.intervals import SCALARS, measure, scalars
 from ecglens.labels import KEYS
 from ecglens.leads import LEADS
 from ecglens.processes import spread
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 Half = npt.NDArray[np.float16]
 
-SPEC: Final = SignalSpec()
+MOST_BEATS: Final = 60  # of an exam: 10 s at 360 a minute
 PART: Final = 1024  # exams, of which a part takes some 4 MB
 SAMPLES, FACTS = "samples.f16", "facts.npz"
 
@@ -38,14 +38,16 @@ SAMPLES, FACTS = "samples.f16", "facts.npz"
 class Store:
     """Prepared records end to end; record i is ``samples[bounds[i] : bounds[i + 1]]``.
 
-    ``samples`` is (total, 12) float16 mV at ``SPEC.fs`` Hz, ``bounds`` (n + 1,), ``scalars`` (n, 8), NaN unless
-    measured, ``labels`` (n, 7), and ``statements`` (n,) each exam's codes with blanks between. ``source`` is the
-    dataset's name.
+    ``samples`` is (total, 12) float16 mV at ``fs`` Hz, ``bounds`` (n + 1,), ``scalars`` (n, 8) and ``peaks`` (n, most
+    beats), s, NaN unless measured, ``labels`` (n, 7), and ``statements`` (n,) each exam's codes with blanks between.
+    ``source`` is the dataset's name.
     """
 
     samples: Half
+    fs: float
     bounds: npt.NDArray[np.int64]
     scalars: Array
+    peaks: Array
     labels: Array
     statements: npt.NDArray[np.str_]
     source: str
@@ -56,12 +58,12 @@ class Store:
     def record(self, i: int) -> Record:
         """Return prepared record ``i``."""
         samples = self.samples[self.bounds[i] : self.bounds[i + 1]].T
-        return Record(np.ascontiguousarray(samples, np.float32), SPEC.fs)
+        return Record(np.ascontiguousarray(samples, np.float32), self.fs)
 
 
 def is_packed(folder: Path) -> bool:
     """Whether ``folder`` has all packed parts of a store."""
-    names = [path.stem for path in folder.glob("*-of-*.xz")]
+    names = [path.stem for path in folder.glob("*-of-*.bz2")]
     return bool(names) and len(names) == int(names[0].partition("-of-")[2])
 
 
@@ -75,64 +77,76 @@ def pack_exams(
 ) -> None:
     """Write the packed parts that ``folder`` lacks of the ``chosen`` exams, in parallel.
 
-    With ``measured`` the eight scalars of each exam are kept too. ``tick`` is called with the number of exams after
-    each part.
+    With ``measured`` the eight scalars and the beats of each exam are kept too. ``tick`` is called with the number of
+    exams after each part.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = np.array_split(chosen, -(-len(chosen) // PART))
-    named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.xz", part) for i, part in enumerate(parts)]
+    named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.bz2", part) for i, part in enumerate(parts)]
     missing = [item for item in named if not item[0].exists()]
     for count in spread(partial(_pack, exams, measured), missing, workers, chunk=1):
         tick(count)
 
 
-def open_store(folder: Path, workers: int, tick: Callable[[int], object] = lambda count: None) -> Store:
-    """Return the store whose packed parts ``folder`` has, unfolding them where that was not yet done.
+def open_store(
+    folder: Path, spec: SignalSpec, workers: int, tick: Callable[[int], object] = lambda count: None
+) -> Store:
+    """Return the store whose packed parts ``folder`` has, unfolding them as ``spec`` says where that was not yet done.
 
     Exams that cannot be used are left out; ``tick`` is called with the number of exams after each part. Raises
     UsageError where not one can be used, FileError where a part is damaged.
     """
     if not (folder / FACTS).exists():
-        _unfold(folder, workers, tick)
+        _unfold(folder, spec, workers, tick)
     with np.load(folder / FACTS) as file:
         facts = dict(file)
     samples = np.memmap(folder / SAMPLES, np.float16, "r").reshape(-1, len(LEADS))
-    source = str(facts["source"][0])
-    return Store(samples, facts["bounds"], facts["scalars"], facts["labels"], facts["statements"], source)
+    named = {name: facts[name] for name in ("bounds", "scalars", "peaks", "labels", "statements")}
+    return Store(samples, spec.fs, **named, source=str(facts["source"][0]))
 
 
 def _pack(exams: Dataset, measured: bool, item: tuple[Path, npt.NDArray[np.intp]]) -> int:
     path, chosen = item
     found = [(exam, record) for exam in (exams.exams[i] for i in chosen) if (record := _usable(exams, exam))]
-    unmeasured = np.full(8, np.nan, np.float32)
+    measurements = [measure(record) if measured else None for _, record in found]
+    unmeasured = np.full(len(SCALARS), np.nan, np.float32)
     facts = {
         "source": np.full(len(found), exams.name),
         "ids": np.array([exam.id for exam, _ in found], np.str_),
         "labels": np.array([exam.labels for exam, _ in found], np.float32).reshape(-1, len(KEYS)),
         "statements": np.array([" ".join(sorted(exam.statements)) for exam, _ in found], np.str_),
-        "scalars": np.array([scalars(measure(record)) if measured else unmeasured for _, record in found], np.float32),
+        "scalars": np.array([scalars(m) if m else unmeasured for m in measurements], np.float32),
+        "peaks": _rows([m.r_peaks if m else np.empty(0) for m in measurements]),
     }
     write_pack(path, [record for _, record in found], facts)
     return len(chosen)
 
 
+def _rows(values: Sequence[npt.ArrayLike]) -> Array:
+    """Values of any number as rows of one array, (n, ``MOST_BEATS``), NaN after the last."""
+    out = np.full((len(values), MOST_BEATS), np.nan, np.float32)
+    for row, each in zip(out, values, strict=True):
+        row[: np.size(each)] = np.asarray(each)[:MOST_BEATS]
+    return out
+
+
 def _usable(exams: Dataset, exam: Exam) -> Record | None:
     try:
         record = exams.load(exam)
-        check_record(record, SPEC)
+        check_record(record, SignalSpec())
     except UnreadableError as error:
         log.warning("exam %s left out: %s", exam.id, error)
         return None
     return record
 
 
-def _unfold(folder: Path, workers: int, tick: Callable[[int], object]) -> None:
+def _unfold(folder: Path, spec: SignalSpec, workers: int, tick: Callable[[int], object]) -> None:
     """Prepare the records of all parts, in parallel, and write them one after the other as they come."""
-    paths, found, lengths = sorted(folder.glob("*-of-*.xz")), [], [0]
+    paths, found, lengths = sorted(folder.glob("*-of-*.bz2")), [], [0]
 
     def write(path: Path) -> None:
         with path.open("wb") as file:
-            for prepared, facts in spread(_prepare, paths, workers, chunk=1):
+            for prepared, facts in spread(partial(_prepare, spec), paths, workers, chunk=1):
                 file.writelines(samples.data for samples in prepared)
                 lengths.extend(map(len, prepared))
                 found.append(facts)
@@ -145,22 +159,22 @@ def _unfold(folder: Path, workers: int, tick: Callable[[int], object]) -> None:
     replace_file(folder / FACTS, partial(_save, joined | {"bounds": np.cumsum(lengths)}))
 
 
-def _prepare(path: Path) -> tuple[list[Half], Facts]:
+def _prepare(spec: SignalSpec, path: Path) -> tuple[list[Half], Facts]:
     """The usable records of a part, (length, 12) each, and their facts."""
     records, facts = read_pack(path)
-    prepared = [_prepared(record, name) for record, name in zip(records, facts["ids"], strict=True)]
+    prepared = [_prepared(record, spec, name) for record, name in zip(records, facts["ids"], strict=True)]
     kept = [samples is not None for samples in prepared]
     return [samples for samples in prepared if samples is not None], {n: values[kept] for n, values in facts.items()}
 
 
-def _prepared(record: Record, name: str) -> Half | None:
-    prepared = prepare_record(record, SPEC)
+def _prepared(record: Record, spec: SignalSpec, name: str) -> Half | None:
+    prepared = prepare_record(record, spec)
     try:
-        signal_windows(prepared, SPEC)  # what diagnosis would refuse is not trained on
+        signal_windows(prepared, spec)  # what diagnosis would refuse is not trained on
     except UnreadableError as error:
         log.warning("exam %s left out: %s", name, error)
         return None
-    short = max(SPEC.samples - prepared.signal.shape[1], 0)  # a sample or two, after rounding
+    short = max(round(LEAST_DURATION * spec.fs) - prepared.signal.shape[1], 0)  # a sample or two, after rounding
     return np.ascontiguousarray(np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan).T, np.float16)
 
 

@@ -17,6 +17,7 @@ from ecglens.inputs import ImageSpec, SignalSpec
 from ecglens.labels import KEYS
 from ecglens.models.efficientnet import EfficientNet
 from ecglens.models.inception import InceptionNet
+from ecglens.models.residual import ResidualNet
 
 Spec = ImageSpec | SignalSpec
 
@@ -35,6 +36,8 @@ def build_network(spec: Spec, *, imagenet: bool = False) -> nn.Module:
     network: nn.Module
     if isinstance(spec, ImageSpec):
         network = EfficientNet(len(KEYS), imagenet=imagenet)
+    elif spec.beats:
+        network = ResidualNet(len(KEYS))
     else:
         network = InceptionNet(len(KEYS), scalars=spec.scalars)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -69,7 +69,8 @@ class InceptionNet(nn.Module):
 
     def features(self, signal: Tensor) -> Tensor:
         """The last convolutional stack's output, (n, channels, 1, positions)."""
-        x: Tensor = self.stem(signal[:, :, None, :].contiguous(memory_format=torch.channels_last))
+        recorded = torch.where(torch.isnan(signal), 0.0, signal)  # the baseline's level in gaps
+        x: Tensor = self.stem(recorded[:, :, None, :].contiguous(memory_format=torch.channels_last))
         shortcut = x
         for i, block in enumerate(self.blocks):
             x = block(x)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 Array = npt.NDArray[np.float32]
 
+TAUGHT = "taught_"  # begins the names of what the teacher is given
 SOFT = 0.5  # of the labels' loss, where a teacher's answers are the other part of it
+MEASURED_SHARE = 0.2  # of their loss, next to that of the statements
 MEASURED = 3  # the last auxiliary targets are standardised measurements, those before them statements, 0 or 1
 
 
@@ -23,13 +25,14 @@ class Objective:
     teacher: nn.Module | None = None
 
     def __call__(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss of ``outputs`` (n, labels + auxiliary) against ``labels``, ``shown`` and ``auxiliary``."""
+        """Return the loss of ``outputs`` (n, labels + auxiliary) against ``labels``, ``auxiliary`` and the teacher."""
         labels = len(self.positive)
         logits, others = outputs[:, :labels], outputs[:, labels:]
         loss = balanced_loss(logits, targets["labels"], self.positive, self.negative)
         if self.teacher is not None:
             with torch.no_grad():
-                taught = torch.sigmoid(self.teacher(targets["shown"].float()))
+                shown = {n.removeprefix(TAUGHT): value for n, value in targets.items() if n.startswith(TAUGHT)}
+                taught = torch.sigmoid(self.teacher(**shown)[:, :labels])
             soft = nn.functional.binary_cross_entropy_with_logits(logits, taught)
             loss = (1 - SOFT) * loss + SOFT * soft
         if others.shape[1]:
@@ -60,9 +63,9 @@ def balanced_loss(logits: Tensor, labels: Tensor, positive: Tensor, negative: Te
 
 
 def auxiliary_loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of the statements and mean Huber loss of what was measured (NaN where it was not)."""
+    """Mean cross-entropy of the statements and a share of the mean Huber loss of what was measured, NaN where not."""
     statements = targets[:, :-MEASURED]
     said = nn.functional.binary_cross_entropy_with_logits(outputs[:, :-MEASURED], statements, reduction="sum")
     known = ~torch.isnan(targets[:, -MEASURED:])
     measured = nn.functional.huber_loss(outputs[:, -MEASURED:][known], targets[:, -MEASURED:][known], reduction="sum")
-    return said / max(statements.numel(), 1) + measured / known.sum().clamp(min=1)
+    return said / max(statements.numel(), 1) + MEASURED_SHARE * measured / known.sum().clamp(min=1)
