@@ -32,6 +32,8 @@ LEAD_GAIN_SD = 0.05  # of the log amplitude of one lead against the others
 LEVEL_SD_MV = 0.01
 NOISE_MV = 0.02
 PEAK_SD = 0.006  # s by which a beat may be found too early or too late
+LOST_PEAK = 0.03  # share of the beats that are overlooked on a page
+FALSE_PEAK = 0.15  # share of pages on which a beat is found where there is none
 LOST_LEAD = 0.05  # share of examples in which a lead is lost
 SHORT = 0.25  # share of whole signals that are cut short, to no less than ``inputs.LEAST_DURATION``
 SPARE = 0.6  # s by which a page's last column may be short, so that a record that just fills it starts anywhere
@@ -97,7 +99,7 @@ def signal_example(
     varied = _vary(prepared, rng)
     if spec.partial and rng.random() >= recipe.whole:
         window, apart = shown(_misread(varied, rng), spec, rng, recipe.layouts)
-        begin = 0.0
+        begin, peaks = 0.0, _miscounted(peaks, prepared.duration, rng)
     else:
         window, begin = _stretch(varied, spec, rng)
         apart = window
@@ -167,6 +169,12 @@ def _misread(record: Record, rng: np.random.Generator) -> Record:
     if rng.random() < 0.1:
         out *= np.float32(rng.choice([0.5, 2.0]))  # gains of 5 or 20 mm/mV taken for 10
     return Record(out, record.fs)
+
+
+def _miscounted(peaks: Array, duration: float, rng: np.random.Generator) -> Array:
+    """Peaks (s) of which some were overlooked; now and then one more, as is found where columns of a page meet."""
+    found = np.where(rng.random(len(peaks)) < LOST_PEAK, np.float32(np.nan), peaks)
+    return np.append(found, np.float32(rng.uniform(0, duration))) if rng.random() < FALSE_PEAK else found
 
 
 def page_stretch(prepared: Record, rng: np.random.Generator) -> tuple[Record, float]:

@@ -21,6 +21,7 @@ Tensor = npt.NDArray[np.float32]
 MAX_FLAT_LEADS = 2  # of twelve; more and the electrodes were off
 LEAST_DURATION = 5.0  # s of a signal, and of a page's half
 LEAST_RECORDED = 4.5  # s of a window, in the mean over leads
+MAX_MISSING = 0.1  # of the samples of a second that counts
 LEAST_LEAD = 2.5  # s of each lead in a window
 LEAST_SHOWN = 1.0  # s of each lead in a partial window
 MAX_CONTRADICTION = 0.1
@@ -95,8 +96,8 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
     """Cut a prepared record into windows (n, 12, samples) mV, half overlapping; return them and their starts (n,) in s.
 
     Gaps, and what a record is shorter than a window, are NaN. Windows in which too little was recorded are left out:
-    less than ``LEAST_RECORDED`` or ``LEAST_LEAD``, or ``LEAST_SHOWN`` of a lead if they may be partial. Raises
-    SignalError when none is left.
+    less than ``LEAST_RECORDED`` or ``LEAST_LEAD``, seconds with more than ``MAX_MISSING`` not counted, or less than
+    ``LEAST_SHOWN`` of a lead if they may be partial. Raises SignalError when none is left.
     """
     short = max(spec.samples - prepared.signal.shape[1], 0)
     samples = np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan)
@@ -119,9 +120,12 @@ def signal_windows(prepared: Record, spec: SignalSpec) -> tuple[Tensor, Tensor]:
 
 def _is_shown(there: npt.NDArray[np.bool_], spec: SignalSpec) -> npt.NDArray[np.bool_]:
     """Say for each window (n,) whether enough of it is ``there``, (n, 12, samples)."""
-    seconds = there.sum(axis=2) / spec.fs
     if spec.partial:
-        return np.asarray(seconds.min(axis=1) >= LEAST_SHOWN)
+        return np.asarray((there.sum(axis=2) / spec.fs).min(axis=1) >= LEAST_SHOWN)
+    second = round(spec.fs)
+    padded = np.pad(there, ((0, 0), (0, 0), (0, -spec.samples % second)))
+    shares = padded.reshape(*there.shape[:2], -1, second).mean(axis=3)
+    seconds = np.where(shares >= 1 - MAX_MISSING, shares, 0).sum(axis=2)
     return np.asarray((seconds.mean(axis=1) >= LEAST_RECORDED) & (seconds.min(axis=1) >= LEAST_LEAD))
 
 
