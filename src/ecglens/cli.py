@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -390,6 +391,7 @@ def train(
         Path | None, typer.Option(help="A TOML file with the run's settings; the paper's otherwise.")
     ] = None,
     init: Annotated[str, typer.Option(help="First weights: imagenet, none, or a safetensors file.")] = "none",
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that prepare examples; one a core otherwise.")
@@ -403,6 +405,7 @@ def train(
 
     default = PAPER_IMAGE if kind is Kind.image else PAPER_SIGNAL
     chosen = config.load(recipe, Recipe) if recipe else default
+    chosen = chosen if seed is None else replace(chosen, seed=seed)
     run(kind.value, data, out, chosen, init=init, device=device, workers=workers)
     typer.echo(f"trained; the log is {out / 'log.jsonl'}; next: ecglens export {out} --name NAME -o MODEL.onnx")
 
