@@ -43,6 +43,8 @@ def test_a_teacher_is_half_of_the_labels_loss() -> None:
     soft = -(sure * log + (1 - sure) * torch.log(1 - sure))
     torch.testing.assert_close(Objective(one, one)(outputs, targets), hard)
     torch.testing.assert_close(Objective(one, one, Sure())(outputs, targets), (hard + soft) / 2)
+    answered = {"labels": targets["labels"], "answers": torch.full((1, 2), float(sure))}
+    torch.testing.assert_close(Objective(one, one)(outputs, answered), (hard + soft) / 2)
 
 
 def test_auxiliary_targets_by_hand() -> None:

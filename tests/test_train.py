@@ -144,8 +144,32 @@ def test_a_network_of_whole_signals_is_no_teacher(simulated_ptbxl: Path, tmp_pat
     save_trained(tmp_path, label_weights(train.build_network(SignalSpec())), SignalSpec(), {})
     with pytest.raises(UsageError, match="partial = true"):
         train.train("image", simulated_ptbxl, tmp_path / "run", replace(TINY, teacher=str(tmp_path)), workers=0)
-    with pytest.raises(UsageError, match="a teacher is for pages"):
-        train.train("signal", simulated_ptbxl, tmp_path / "run", replace(TINY, teacher=str(tmp_path)), workers=0)
+
+
+def test_a_signal_network_is_given_its_teachers_answers_for_whole_exams(
+    simulated_ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = train.build_network(RESIDUAL)
+    torch.nn.init.zeros_(teacher.classifier.weight)
+    with torch.no_grad():
+        teacher.classifier.bias.copy_(torch.logit(torch.arange(1, 8) / 10))
+    save_trained(tmp_path, label_weights(teacher), RESIDUAL, {})
+    made: list[Examples] = []
+    monkeypatch.setattr(train, "Examples", lambda *given, **more: made.append(Examples(*given, **more)) or made[-1])
+    recipe = replace(TINY, stages=(Stage(1, 1e-3),), fs=100.0, seconds=10.0, beats=True, partial=True)
+    train.train("signal", simulated_ptbxl, tmp_path / "run", replace(recipe, teacher=str(tmp_path)), workers=0)
+    answers = made[0].targets["answers"]
+    np.testing.assert_allclose(answers, np.tile(np.arange(1, 8) / 10, (24, 1)), atol=1e-6)
+    np.testing.assert_array_equal(made[0][Key(3, 0, 300)]["answers"], answers[3])
+
+
+def test_a_teacher_of_signals_takes_whole_ones_at_the_same_rate(simulated_ptbxl: Path, tmp_path: Path) -> None:
+    for name, spec in (("part", replace(RESIDUAL, partial=True)), ("rate", SignalSpec())):
+        (tmp_path / name).mkdir()
+        save_trained(tmp_path / name, label_weights(train.build_network(spec)), spec, {})
+        recipe = replace(TINY, fs=100.0, seconds=10.0, beats=True, teacher=str(tmp_path / name))
+        with pytest.raises(UsageError, match="cannot teach signals"):
+            train.train("signal", simulated_ptbxl, tmp_path / "run", recipe, workers=0)
 
 
 def test_a_run_goes_on_elsewhere_without_the_dataset(simulated_ptbxl: Path, tmp_path: Path) -> None:

@@ -52,8 +52,9 @@ class Key:
 class Examples(Dataset[dict[str, Tensor]]):
     """Training examples by key; everything random follows from the seed and the key.
 
-    Pages are uint8 (size, size, 3). With a ``teacher`` each brings what it shows, as that network takes it, and with
-    ``auxiliary`` targets (exams, n) the exam's.
+    Pages are uint8 (size, size, 3). With a ``teacher`` each brings what it shows, as that network takes it; with a
+    teacher's ``answers`` for whole exams (exams, labels), probabilities, and with ``auxiliary`` targets (exams, n) the
+    exam's.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Examples(Dataset[dict[str, Tensor]]):
         recipe: Recipe,
         *,
         teacher: SignalSpec | None = None,
+        answers: Array | None = None,
         auxiliary: Array | None = None,
     ) -> None:
-        self.store, self.spec, self.recipe, self.teacher, self.auxiliary = store, spec, recipe, teacher, auxiliary
+        self.store, self.spec, self.recipe, self.teacher = store, spec, recipe, teacher
+        self.targets = {"labels": store.labels, "answers": answers, "auxiliary": auxiliary}
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.recipe.seed, key.epoch, key.exam])
@@ -83,9 +86,7 @@ class Examples(Dataset[dict[str, Tensor]]):
             )
             if self.spec.scalars:
                 inputs["scalars"] = self.store.scalars[key.exam]
-        inputs["labels"] = self.store.labels[key.exam]
-        if self.auxiliary is not None:
-            inputs["auxiliary"] = self.auxiliary[key.exam]
+        inputs |= {name: values[key.exam] for name, values in self.targets.items() if values is not None}
         return {name: torch.from_numpy(value) for name, value in inputs.items()}
 
 

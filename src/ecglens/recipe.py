@@ -47,7 +47,9 @@ class Recipe:
     layouts: tuple[str, ...] = PAPER_LAYOUTS  # names, or TOML files
     wear: float = 0.0  # pages: those that are worn are worn to a grade between 0 and this
     worn: float = 1.0  # pages: the share of them that is worn, if any is
-    teacher: str | None = None  # pages: the run folder of a ``partial`` signal network, which answers for each as well
+    # The run folder of a signal network whose answers are learnt beside the labels: of one that is ``partial`` for what
+    # each page shows, of one that is not, by signals, for whole exams.
+    teacher: str | None = None
     auxiliary: bool = False  # the dataset's statements, RR, PR and QRS are learnt as well; the trained model drops them
     seed: int = 1
     train_folds: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)

@@ -34,6 +34,7 @@ from ecglens.figures import draw_training
 from ecglens.files import replace_file
 from ecglens.inputs import ImageSpec, SignalSpec
 from ecglens.labels import DIAGNOSES, KEYS
+from ecglens.metrics import sigmoid
 from ecglens.models import checkpoint
 from ecglens.models.checkpoint import Spec, build_network, load_trained, load_weights
 from ecglens.models.inception import InceptionNet
@@ -66,12 +67,10 @@ def train(
     """
     if init == "imagenet" and kind == "signal":
         raise UsageError("there are no ImageNet weights for signals: use --init none or a file")
-    if recipe.teacher and kind == "signal":
-        raise UsageError("a teacher is for pages: take the key teacher out of the recipe")
     where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     torch.backends.cudnn.benchmark = True  # batches are all alike: the quickest convolution is worth looking for
     spec = _spec(kind, recipe)
-    teacher, taught = _teacher(recipe.teacher)
+    teacher, taught = _teacher(recipe.teacher, spec)
     torch.manual_seed(recipe.seed)
     fresh = not (out / "checkpoint.pt").exists()
     network = build_network(spec, imagenet=fresh and init == "imagenet")
@@ -92,7 +91,13 @@ def train(
             checkpoint.widen(network, auxiliary.shape[1])
         if not team.leads:
             torch.manual_seed(recipe.seed + team.rank)  # each drops out other activations
-        examples = Examples(stores[0], spec, recipe, teacher=taught, auxiliary=auxiliary)
+        answers = None
+        if teacher and taught and isinstance(spec, SignalSpec):
+            answers = sigmoid(predict(teacher.to(where), Windows(stores[0], taught, recipe), where, workers)).astype(
+                np.float32
+            )
+            teacher = taught = None
+        examples = Examples(stores[0], spec, recipe, teacher=taught, answers=answers, auxiliary=auxiliary)
         objective = _objective(stores[0], recipe, teacher, where)
         windows = Windows(stores[1], spec, recipe)
         network = team.in_step(network.to(where))
@@ -112,16 +117,23 @@ def _spec(kind: Literal["image", "signal"], recipe: Recipe) -> Spec:
     )
 
 
-def _teacher(folder: str | None) -> tuple[nn.Module, SignalSpec] | tuple[None, None]:
-    """The signal network that answers for pages, and what it takes.
+def _teacher(folder: str | None, spec: Spec) -> tuple[nn.Module, SignalSpec] | tuple[None, None]:
+    """The signal network whose answers are learnt, and what it takes.
 
-    Raises ModelError where it cannot be loaded, UsageError where it takes whole signals only.
+    It answers for what each page shows, or for whole exams at the rate of ``spec``. Raises ModelError where it cannot
+    be loaded, UsageError where it takes something else.
     """
     if folder is None:
         return None, None
     teacher = load_trained(Path(folder))
-    if not (isinstance(teacher.spec, SignalSpec) and teacher.spec.partial and not teacher.spec.scalars):
+    of_pages = isinstance(spec, ImageSpec)
+    fits = isinstance(teacher.spec, SignalSpec) and teacher.spec.partial == of_pages and not teacher.spec.scalars
+    if of_pages and not fits:
         raise UsageError(f"{folder} cannot teach pages: give the run of a signal model trained with partial = true")
+    if not (fits and isinstance(teacher.spec, SignalSpec) and teacher.spec.fs == getattr(spec, "fs", teacher.spec.fs)):
+        raise UsageError(
+            f"{folder} cannot teach signals: give the run of one trained on whole signals at the same rate"
+        )
     return teacher.network, teacher.spec
 
 
@@ -269,7 +281,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         inputs = network_inputs(batch, self.exams.spec, self.device)
-        beside = [name for name in inputs if name in ("labels", "auxiliary") or name.startswith(TAUGHT)]
+        beside = [name for name in inputs if name in self.examples.targets or name.startswith(TAUGHT)]
         targets = {name: inputs.pop(name) for name in beside}
         select_part(self.network, self.recipe.stages[self.stage].part)
         with self._precision():

@@ -25,14 +25,19 @@ class Objective:
     teacher: nn.Module | None = None
 
     def __call__(self, outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """Return the loss of ``outputs`` (n, labels + auxiliary) against ``labels``, ``auxiliary`` and the teacher."""
+        """Return the loss of ``outputs`` (n, labels + auxiliary) against ``labels``, ``answers`` and ``auxiliary``.
+
+        ``answers`` are a teacher's for whole exams; where ``teacher`` is given, it answers for what ``targets`` hold.
+        """
         labels = len(self.positive)
         logits, others = outputs[:, :labels], outputs[:, labels:]
         loss = balanced_loss(logits, targets["labels"], self.positive, self.negative)
+        taught = targets.get("answers")
         if self.teacher is not None:
             with torch.no_grad():
                 shown = {n.removeprefix(TAUGHT): value for n, value in targets.items() if n.startswith(TAUGHT)}
                 taught = torch.sigmoid(self.teacher(**shown)[:, :labels])
+        if taught is not None:
             soft = nn.functional.binary_cross_entropy_with_logits(logits, taught)
             loss = (1 - SOFT) * loss + SOFT * soft
         if others.shape[1]:
