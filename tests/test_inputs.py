@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -208,3 +210,19 @@ def test_every_window_has_the_mean_of_its_own_beats() -> None:
     peaks = measure(long).r_peaks
     for window, beat, start in zip(tensors["signal"], tensors["beats"], starts, strict=True):
         np.testing.assert_array_equal(beat, mean_beat(window, peaks - start, 100.0))
+
+
+@pytest.mark.parametrize("leads", [range(12), range(3), range(6, 9), [11]])
+def test_a_mean_beat_depends_neither_on_the_leads_seen_nor_on_where_a_peak_was_found(leads: Sequence[int]) -> None:
+    spec = SignalSpec(100.0, 1000)
+    record = prepare_record(simulate(rng=np.random.default_rng(1), fs=100, noise=0.0), spec)
+    peaks = measure(record).r_peaks
+    expected = mean_beat(record.signal, peaks, 100.0)
+    seen = np.full_like(record.signal, np.nan)
+    seen[leads] = record.signal[leads]
+    off = peaks + np.random.default_rng(2).uniform(-0.04, 0.04, len(peaks))
+    found = mean_beat(seen, off, 100.0)[leads]
+    errors = [np.abs(np.roll(found, shift, 1) - expected[leads])[:, 2:-2].max() for shift in (-1, 0, 1)]
+    pieces = [record.signal[leads, round(100 * p) - 40 : round(100 * p) + 60] for p in off[1:-1]]
+    without = np.abs(np.mean(pieces, axis=0) - expected[leads]).max()
+    assert min(errors) < 0.1 * np.ptp(expected[leads]) < without  # a sample apart at most, and all beats alike
