@@ -8,16 +8,17 @@ What a page cannot tell is taken as usual and said to be so: a speed of 25 mm/s 
 a grid, that a row is 10 s long.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import cv2
 import numpy as np
 
-from ecglens.leads import INDEX, LEADS
+from ecglens.leads import INDEX, LEADS, limb_misfit
 from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import arrange
-from ecglens.paper.reading.names import find_names
+from ecglens.paper.reading.names import Name, find_names
 from ecglens.paper.reading.rows import Stretch, follow
 from ecglens.record import Record
 
@@ -28,10 +29,15 @@ FS: Final = PX_PER_MM * SPEED  # Hz
 SECONDS: Final = 10.0  # of a page; rows that are longer are rolls of leads one after the other
 USUAL_WIDTH: Final = 270.0  # mm of a page that does not say
 
+# Least resolution at which names are read, pixels a mm: the smallest lettering, 2.4 mm, is then 5 pixels high. Below,
+# V5 and V6 look the same to people, too, at 1.5 on worn pages and at 1 on new ones.
+LEAST_PX_PER_MM: Final = 2.0
+
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
 _LONGEST: Final = 4000.0  # pixels a side of it
 _SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was found wrong
 _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
+_UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
@@ -43,31 +49,51 @@ class Reading:
     ``record`` holds the leads at ``FS`` Hz, NaN where they are not shown, time 0 being the left end of the rows; None
     where no name or no scale was found. ``beside`` is the same unless the rows are longer than ``SECONDS``, as those of
     a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
-    that were read, in the times of ``beside``. ``missing`` names leads that were not found. ``certainty`` is the mean
-    probability (0-1) that the least certain lead's trace runs where it is said to. ``scale`` says where the millimetre
-    comes from.
+    that were read, in the times of ``beside``. ``missing`` names leads that were not found, ``assumed`` those whose
+    names follow from a usual order of leads, not from print. ``certainty`` is the mean probability (0-1) that the least
+    certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from.
     """
 
     record: Record | None
     beside: Record | None
     page: Page
     missing: tuple[str, ...]
+    assumed: tuple[str, ...]
     certainty: float
     scale: Literal["grid", "row of 10 s", "none"]
 
 
+def resolution(page: Page) -> float:
+    """Pixels a mm: as the page says, or those of a page of usual width."""
+    return page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH
+
+
 def read_page(page: Page) -> Reading:
-    """Read a straightened page. Never raises for a page of pixels; what is not found is missing."""
-    pixels = _resized(page.pixels, PX_PER_MM / (page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH))
+    """Read a straightened page. Never raises for a page of pixels; what is not found is missing.
+
+    Where it is open to which traces the names belong, most leads count, and then how well the limb leads fit together.
+    """
+    pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
+    readings = [_read(page, pixels, arrange(names)) for names in find_names(pixels)]
+    return min(readings, key=_misfit)
+
+
+def _misfit(reading: Reading) -> tuple[int, float]:
+    """How many leads are missing, and how little the limb leads fit together."""
+    return len(reading.missing), limb_misfit(reading.record.signal, round(FS)) if reading.record else 1.0
+
+
+def _read(page: Page, pixels: Pixels, rows: list[list[Name]]) -> Reading:
+    """What the rows of names give; ``pixels`` are those of the page that is read."""
     factor = pixels.shape[1] / page.pixels.shape[1]
-    stretches = _choose([stretch for row in arrange(find_names(pixels)) for stretch in follow(pixels, row)])
+    stretches = _choose([stretch for row in rows for stretch in follow(pixels, row)])
     missing = tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches})
     origin = min((stretch.x for stretch in stretches), default=0)
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / (SECONDS * SPEED)
     rate = px_per_mm * SPEED
     if not stretches or not _SLOWEST <= rate <= _FASTEST:
-        return Reading(None, None, replace(page, traces=()), missing, 0.0, "none")
+        return Reading(None, None, replace(page, traces=()), missing, (), 0.0, "none")
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
     record = beside = _record(stretches, starts, rate, max(seconds, SECONDS))
@@ -80,7 +106,8 @@ def read_page(page: Page) -> Reading:
     )
     read = replace(page, px_per_mm=px_per_mm / factor, traces=traces)
     certainty = min(stretch.likelihood for stretch in stretches)
-    return Reading(record, beside, read, missing, certainty, "grid" if page.px_per_mm else "row of 10 s")
+    assumed = tuple(stretch.lead for stretch in stretches if stretch.assumed)
+    return Reading(record, beside, read, missing, assumed, certainty, "grid" if page.px_per_mm else "row of 10 s")
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
@@ -94,9 +121,19 @@ def _choose(stretches: list[Stretch]) -> list[Stretch]:
     """The longest stretch of each lead that is read well; none of two leads that were found on the same trace."""
     longest: dict[str, Stretch] = {}
     for stretch in sorted(stretches, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
-        longest[stretch.lead] = stretch
+        if not _is_anothers(stretch, longest):
+            longest[stretch.lead] = stretch
     kept = longest.values()
     return [one for one in kept if not any(one is not other and one.coincides(other) for other in kept)]
+
+
+def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
+    """Whether a lead shown once more looks less like itself than like another one: its name was misread."""
+    clear = {lead: stretch for lead, stretch in shown.items() if stretch.likelihood >= _WELL}
+    if strip.lead not in clear:
+        return False
+    own = strip.likeness(clear.pop(strip.lead))
+    return any(strip.likeness(other) > own + _UNLIKE for other in clear.values())
 
 
 def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float) -> Record:
