@@ -188,6 +188,18 @@ def test_leads_on_one_trace_are_both_lost() -> None:
     assert len(_choose([one, replace(apart, lead="V6")])) == 2
 
 
+def test_a_strip_whose_name_was_misread_does_not_stand_for_its_lead() -> None:
+    beat = np.sin(np.arange(200, dtype=np.float32) / 9) * 20
+    noise = np.random.default_rng(0).normal(0, 5, 200).astype(np.float32)
+    two, three = (
+        Stretch(lead, 1, 50, 100 + trace, np.ones(200, np.float32)) for lead, trace in (("II", beat), ("III", noise))
+    )
+    strip = Stretch("III", 1, 50, np.tile(300 + beat, 4), np.ones(800, np.float32))  # of II, in truth
+    assert _choose([two, three, strip]) == [two, three]
+    right = replace(strip, lead="II")
+    assert _choose([two, three, right]) == [right, three]
+
+
 def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> None:
     usual = load_layout("3x4")
     for height in (20.0, 32.0):
@@ -215,6 +227,21 @@ def test_a_lead_whose_name_is_hidden_is_said_to_be_assumed(record: Record) -> No
     reading = read_page(page)
     assert (reading.missing, reading.assumed) == ((), ("V5",))
     assert off(reading, record) < 0.03
+
+
+def test_what_follows_the_last_of_twelve_leads_is_not_taken_for_it(record: Record) -> None:
+    page = render(record, "3x4", px_per_mm=5)
+    last = next(box for box in page.boxes if box.kind == "panel" and box.lead == "V6").corners
+    left, right = int(last[:, 0].min()), int(last[:, 0].max())
+    wide = np.hstack([page.pixels[:, :right], page.pixels[:, left:right]])  # as pages of 15 leads go on
+    for box in page.boxes:
+        if box.kind == "label" and box.lead in ("V4", "V5", "V6"):
+            (x0, y0), (x1, y1) = box.corners[0].astype(int) - 2, box.corners[2].astype(int) + 3
+            wide[y0:y1, x0 + right - left : x1 + right - left] = 255
+    reading = read_page(Page(wide, 5))
+    assert reading.missing == ()
+    assert reading.record is not None
+    assert (~np.isnan(reading.record.signal[INDEX["V6"]])).sum() / FS < 3.5
 
 
 def test_a_page_a_little_askew_is_read(record: Record) -> None:

@@ -15,10 +15,10 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 
-from ecglens.leads import INDEX, LEADS, limb_misfit
+from ecglens.leads import INDEX, LEADS
 from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import arrange
-from ecglens.paper.reading.names import Name, find_names
+from ecglens.paper.reading.names import find_names
 from ecglens.paper.reading.rows import Stretch, follow
 from ecglens.record import Record
 
@@ -38,6 +38,7 @@ _LONGEST: Final = 4000.0  # pixels a side of it
 _SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was found wrong
 _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
 _UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
+_ALIKE: Final = 0.8  # correlation of a strip with its own lead where that is read too badly to tell
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
@@ -71,22 +72,21 @@ def resolution(page: Page) -> float:
 def read_page(page: Page) -> Reading:
     """Read a straightened page. Never raises for a page of pixels; what is not found is missing.
 
-    Where it is open to which traces the names belong, most leads count, and then how well the limb leads fit together.
+    Where it is open to which traces the names belong, most leads count, then how near to where names say traces begin.
     """
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
-    readings = [_read(page, pixels, arrange(names)) for names in find_names(pixels)]
-    return min(readings, key=_misfit)
+    ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in find_names(pixels))
+    return _reading(page, pixels, min(map(_choose, ways), key=_misfit))
 
 
-def _misfit(reading: Reading) -> tuple[int, float]:
-    """How many leads are missing, and how little the limb leads fit together."""
-    return len(reading.missing), limb_misfit(reading.record.signal, round(FS)) if reading.record else 1.0
+def _misfit(stretches: list[Stretch]) -> tuple[int, float]:
+    """How many leads are not among them, and how far off they begin, pixels all together."""
+    return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches)
 
 
-def _read(page: Page, pixels: Pixels, rows: list[list[Name]]) -> Reading:
-    """What the rows of names give; ``pixels`` are those of the page that is read."""
+def _reading(page: Page, pixels: Pixels, stretches: list[Stretch]) -> Reading:
+    """What the leads' traces give; ``pixels`` are those of the page that is read."""
     factor = pixels.shape[1] / page.pixels.shape[1]
-    stretches = _choose([stretch for row in rows for stretch in follow(pixels, row)])
     missing = tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches})
     origin = min((stretch.x for stretch in stretches), default=0)
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
@@ -128,12 +128,13 @@ def _choose(stretches: list[Stretch]) -> list[Stretch]:
 
 
 def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
-    """Whether a lead shown once more looks less like itself than like another one: its name was misread."""
-    clear = {lead: stretch for lead, stretch in shown.items() if stretch.likelihood >= _WELL}
-    if strip.lead not in clear:
+    """Whether a lead shown once more is another one's trace, or looks more like it: its name or place was misread."""
+    if strip.lead not in shown:
         return False
-    own = strip.likeness(clear.pop(strip.lead))
-    return any(strip.likeness(other) > own + _UNLIKE for other in clear.values())
+    itself = shown[strip.lead]
+    own = strip.likeness(itself) if itself.likelihood >= _WELL else max(strip.likeness(itself), _ALIKE)
+    others = [stretch for stretch in shown.values() if stretch is not itself and stretch.likelihood >= _WELL]
+    return any(strip.coincides(other) or strip.likeness(other) > own + _UNLIKE for other in others)
 
 
 def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float) -> Record:

@@ -60,11 +60,12 @@ def find_names(pixels: Pixels) -> list[list[Name]]:
     """
     height, width = pixels.shape[:2]
     padded = cv2.copyMakeBorder(pixels, 0, -height % 16, 0, -width % 16, cv2.BORDER_REPLICATE)
-    answers = _network().run(None, {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255})[0][0]
-    chances = 1 / (1 + np.exp(-answers[: len(NAMES)]))
+    inputs = {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255}
+    named, placed = (network.run(None, inputs)[0][0] for network in _networks())
+    chances = 1 / (1 + np.exp(-np.maximum(named[: len(NAMES)], placed[: len(NAMES)])))
     best = np.ascontiguousarray(chances.max(axis=0))
     peaks = (best >= _LEAST) & (best == cv2.dilate(best, np.ones((_NEAR, _NEAR))))
-    across, over, under, side = answers[len(NAMES) :]
+    across, over, under, side = placed[len(NAMES) :]
     odds = float(side[peaks & (best >= _CLEAR)].sum())
     ways = [under, over] if odds > 0 else [over, under]
     cells = np.argwhere(peaks).tolist()
@@ -79,5 +80,7 @@ def _name(chances: Chances, across: Chances, down: Chances, row: int, column: in
 
 
 @cache
-def _network() -> Any:
-    return open_session(Path(__file__).with_name("names.onnx").read_bytes())
+def _networks() -> tuple[Any, Any]:
+    """Two networks that find names: one knows more lettering, the other smaller, and where traces begin."""
+    names, starts = (Path(__file__).with_name(f"{name}.onnx") for name in ("names", "starts"))
+    return open_session(names.read_bytes()), open_session(starts.read_bytes())
