@@ -39,6 +39,7 @@ _SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was foun
 _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
 _UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
 _ALIKE: Final = 0.8  # correlation of a strip with its own lead where that is read too badly to tell
+_FAVOUR: Final = 24.0  # pixels by which the unlikelier way must be better
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
@@ -76,12 +77,13 @@ def read_page(page: Page) -> Reading:
     """
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
     ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in find_names(pixels))
-    return _reading(page, pixels, min(map(_choose, ways), key=_misfit))
+    likelier, *others = map(_choose, ways)
+    return _reading(page, pixels, min([likelier, *others], key=lambda way: _misfit(way, way is likelier)))
 
 
-def _misfit(stretches: list[Stretch]) -> tuple[int, float]:
-    """How many leads are not among them, and how far off they begin, pixels all together."""
-    return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches)
+def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
+    """How many leads are not among them, and how far off they begin, pixels in all; the likelier way is favoured."""
+    return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches) - _FAVOUR * likelier
 
 
 def _reading(page: Page, pixels: Pixels, stretches: list[Stretch]) -> Reading:
