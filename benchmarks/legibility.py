@@ -4,7 +4,9 @@
     python benchmarks/legibility.py --count 10000 --fit out.onnx    train (needs the extra ``train``) and measure
 
 Whole pages are simulated records, or the WFDB records below ``--records``, drawn in every layout, in the styles of the
-catalogue and random ones, 300 to 3000 pixels wide, turned by up to 10 degrees or worn up to grade 0.7. Parts of pages
+catalogue and random ones, 300 to 3000 pixels wide, turned by up to 10 degrees or worn up to grade 0.7. Those of less
+than 2 pixels a mm, on which people do not read the names of leads either ("small"), and those on which a name is cut
+off ("nameless") count by themselves. Parts of pages
 are such pages cut off at one side or more, before they are worn or by the picture's frame: whole means that three
 quarters of every lead are seen, part that less than 35 % of some lead is; what lies between is not drawn. Strips,
 Holter pages and monitors are ECGs that lack leads, too. Everything else is drawn here: noise, landscapes, text,
@@ -47,6 +49,7 @@ from ecglens.paper.furniture import random_notes
 from ecglens.paper.layout import Layout, Margin, layouts, load_layout
 from ecglens.paper.legibility import KINDS, MIN_LONG_SIDE, MIN_SHORT_SIDE, assess, look
 from ecglens.paper.page import Box, Page, Pixels, transform
+from ecglens.paper.reading import LEAST_PX_PER_MM
 from ecglens.paper.scan import straighten
 from ecglens.paper.style import Style, load_style, random_style, styles
 from ecglens.record import Record
@@ -66,7 +69,8 @@ REFUSED = 0.015  # share of the whole pages that the network is set to refuse
 GROUPS = dict.fromkeys(("strip", "missing", "holter", "monitor"), "ALL PARTS")
 UPRIGHT = ("whole", "left", "upside down", "right")  # by quarter turns anticlockwise
 SIDES = (0.27, 0.23, 0.27, 0.23)  # how often a page is cut off at the left, top, right, bottom
-GROUPS |= {"whole": "ALL WHOLE"} | dict.fromkeys(("left", "right", "upside"), "ALL TURNED")
+GROUPS |= {"whole": "ALL WHOLE", "small": "ALL TOO SMALL", "nameless": "ALL NAMES CUT OFF"}
+GROUPS |= dict.fromkeys(("left", "right", "upside"), "ALL TURNED")
 
 # Never trained on: they say what holds for pictures unlike those of the training.
 HELD_KINDS = ("candles", "crossword", "eeg", "form", "landscape", "music", "tide")
@@ -811,7 +815,30 @@ def draw_sample(number: int, seed: int, source: Source) -> Sample:
         sample = whole(rng, source) if lot < 0.42 else part(rng, source) if lot < 0.74 else other(rng, source)
         sample = flattened(sample) if rng.random() < FLAT_SHARE else sample
         if fits(sample.page.pixels):
-            return sample if sample.kind not in UPRIGHT[1:] else sample._replace(family=sample.kind)
+            return sample._replace(family=family_of(sample))
+
+
+def family_of(sample: Sample) -> str:
+    """The family by what the picture is at last: turned, too small for names to be read, or with names cut off."""
+    if sample.kind in UPRIGHT[1:]:
+        return sample.kind
+    if sample.kind != "whole":
+        return sample.family
+    small, named = px_per_mm(sample.page) < LEAST_PX_PER_MM, names_seen(sample.page) == set(LEADS)
+    return sample.family.replace("whole", "small" if small else "whole" if named else "nameless")
+
+
+def names_seen(page: Page) -> set[str]:
+    """The leads whose names are in the picture."""
+    size = np.array(page.pixels.shape[1::-1])
+    labels = [box for box in page.boxes if box.kind == "label"]
+    return {box.lead.removeprefix("-") for box in labels if (box.corners >= 0).all() and (box.corners <= size).all()}
+
+
+def px_per_mm(page: Page) -> float:
+    """Pixels a mm in the middle of all places on a page, whose nodes are 5 mm apart."""
+    assert page.nodes is not None
+    return float(np.nanmedian(np.linalg.norm(np.diff(page.nodes, axis=1), axis=2))) / 5
 
 
 def flattened(sample: Sample) -> Sample:

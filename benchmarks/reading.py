@@ -1,13 +1,18 @@
-"""Measure how well ``ecglens.paper.reading`` reads pages back to mV, and train the two networks it reads with.
+"""Measure how well ``ecglens.paper.reading`` reads pages back to mV, and train the networks it reads with.
 
     python benchmarks/reading.py --records PTBXL --count 100 --seed 7           by grade of wear
     python benchmarks/reading.py --records PTBXL --count 100 --seed 7 --held    layouts and styles held out of training
-    python benchmarks/reading.py --records PTBXL --fit OUT                      train: about two hours on one core
+    python benchmarks/reading.py --records PTBXL --fit OUT                      train
+    python benchmarks/reading.py --records PTBXL --fit OUT --networks starts    train that one: 20 minutes on one core
 
 Pages are records of PTB-XL (to measure: fold 9; to train: folds 1 to 8), drawn in random layouts and styles, most of
 them worn, and straightened. Measured are the share of pages on which all twelve leads are found, of leads that are
 taken for another one's place, and how far the traces read are from the true ones, which went through the same wear:
 the median, and the share of columns that are more than 1 mm (0.1 mV) off.
+
+``starts.onnx`` in the package is what ``--networks starts`` gives. ``names.onnx``, which finds names as well, but says
+nothing of the side on which they stand, and ``traces.onnx`` are of earlier versions of this command: pages had 3.2 to 8
+pixels a mm, and rows at least 0.75 times their usual height. On photographs ``names.onnx`` reads more lettering.
 """
 
 import argparse
@@ -26,7 +31,7 @@ import numpy as np
 from ecglens.datasets.index import Dataset, open_dataset
 from ecglens.paper import Page, Trace, layouts, random_notes, random_style, render, styles, wear
 from ecglens.paper.layout import Layout, load_layout
-from ecglens.paper.page import Pixels
+from ecglens.paper.page import Box, Pixels
 from ecglens.paper.reading import PX_PER_MM, read_page
 from ecglens.paper.reading.names import NAMES
 from ecglens.paper.reading.rows import HEIGHT
@@ -40,6 +45,8 @@ Rng = np.random.Generator
 HELD_LAYOUTS = ("3x4+2", "3x4-same", "6x2+1", "6x2-cabrera")
 HELD_STYLES = ("mac", "cardiofax", "green", "viewer")
 OFTEN = {"12x1": 1.0, "roll-1": 0.25, "roll-3": 0.6, "3x4+1-II": 2.0, "3x4+1": 1.5, "6x2": 1.5}
+ON_TRACE = 5.0  # pixels: names no farther from their trace stand on it
+FARTHEST = 120.0  # pixels from a name to a trace that might be its
 GAINS = ((5.0, 5.0), (20.0, 20.0), (10.0, 5.0))
 
 
@@ -52,23 +59,27 @@ class Sheet(NamedTuple):
     """A straightened page at the scale it is read at, and what is on it, in pixels."""
 
     pixels: Pixels
-    names: np.ndarray  # (traces, 5): which name, its middle (x, y), where its trace begins (x, y)
+    names: np.ndarray  # (traces, 7): which name, its middle (x, y), where its trace begins (x, y), and where (y) if the
+    # name stood over its trace and if it stood under it: once the same, once the next row's, NaN if there is none
     traces: list[tuple[int, np.ndarray]]  # first column, height in every column from there
 
 
 def draw(dataset: Dataset, exams: np.ndarray, rng: Rng, held: bool, training: bool) -> Drawn:
     """A random page; to train, also of other speeds and gains than are read."""
     record = dataset.read(int(rng.choice(exams)))
-    layout, style = draw_layout(rng, held), draw_style(rng, held)
+    layout, style = draw_layout(rng, held, (0.65, 1.3) if training else (0.75, 1.2)), draw_style(rng, held)
     speed, gain = 25.0, (10.0, 10.0)
     if training and (chance := rng.random()) < 0.16:
         if chance < 0.06:
             layout, speed = replace(layout, seconds=layout.seconds / 2), 50.0
         else:
             gain = GAINS[rng.integers(len(GAINS))]
+    if training and rng.random() < 0.4:
+        style = replace(style, label_rise=-style.label_rise)  # nearly as many names under their traces as over them
     start = float(rng.uniform(0, max(record.duration - layout.duration, 0.5)))
     grade = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.05, 0.95))
-    scale = float(rng.uniform(3.2 if grade < 0.6 else 4.5, 8))
+    least = 3.2 if grade < 0.6 else 4.5
+    scale = float(np.exp(rng.uniform(np.log(least / 2), np.log(8)))) if training else float(rng.uniform(least, 8))
     turn = float(rng.uniform(-10, 10)) if grade == 0 and rng.random() < 0.5 else 0.0
     notes = random_notes(rng) if rng.random() < 0.4 else None
     page = render(
@@ -77,12 +88,12 @@ def draw(dataset: Dataset, exams: np.ndarray, rng: Rng, held: bool, training: bo
     return Drawn(wear(page, grade, rng) if grade else page, grade)
 
 
-def draw_layout(rng: Rng, held: bool) -> Layout:
+def draw_layout(rng: Rng, held: bool, heights: tuple[float, float]) -> Layout:
     names = HELD_LAYOUTS if held else [name for name in layouts() if name not in HELD_LAYOUTS]
     shares = np.array([OFTEN.get(name, 1.0) for name in names])
     layout = load_layout(str(rng.choice(names, p=shares / shares.sum())))
     return (
-        layout if rng.random() < 0.5 else replace(layout, row_height=layout.row_height * float(rng.uniform(0.75, 1.2)))
+        layout if rng.random() < 0.5 else replace(layout, row_height=layout.row_height * float(rng.uniform(*heights)))
     )
 
 
@@ -91,12 +102,6 @@ def draw_style(rng: Rng, held: bool) -> Style:
         return load_style(str(rng.choice(HELD_STYLES)))
     named = [name for name in styles() if name not in HELD_STYLES]
     return random_style(rng) if rng.random() < 0.7 else load_style(str(rng.choice(named)))
-
-
-def truth(page: Page, lead: str) -> Trace | None:
-    """The longest trace of a lead that the page shows."""
-    traces = [trace for trace in page.traces if trace.lead.removeprefix("-") == lead]
-    return max(traces, key=lambda trace: np.isfinite(trace.points[:, 0]).sum(), default=None)
 
 
 def heights(trace: Trace, columns: np.ndarray) -> np.ndarray:
@@ -134,19 +139,29 @@ def measure(pages: Iterator[Drawn]) -> None:
 
 
 def errors(read: Page, flat: Page) -> tuple[np.ndarray, int]:
-    """Distances (n,) in mm of the traces read from the true ones, and how many were taken from another place."""
+    """Distances (n,) in mm of the traces read from the true ones, and how many were taken from another place.
+
+    A lead that a page shows twice may be read from either place.
+    """
     assert flat.nodes is not None
     px_per_mm = float(np.nanmedian(np.linalg.norm(np.diff(flat.nodes, axis=1), axis=2))) / 5
     off, misplaced = [np.empty(0)], 0
     for trace in read.traces:
-        true = truth(flat, trace.lead)
-        far = np.abs(heights(true, trace.points[:, 0]) - trace.points[:, 1]) / px_per_mm if true else np.empty(0)
-        far = far[np.isfinite(far)]
-        if len(far) < 0.5 * np.isfinite(trace.points[:, 1]).sum() or np.median(far) > 4:
+        shown = [true for true in flat.traces if true.lead.removeprefix("-") == trace.lead]
+        away = [distances(trace, true) / px_per_mm for true in shown]
+        far = min((each for each in away if len(each)), key=np.median, default=np.empty(0))
+        if not len(far) or np.median(far) > 4:
             misplaced += 1
         else:
             off.append(far)
     return np.concatenate(off), misplaced
+
+
+def distances(trace: Trace, true: Trace) -> np.ndarray:
+    """How far (n,) a trace is from a true one in the columns of both, pixels; none if it is longer than twice those."""
+    far = np.abs(heights(true, trace.points[:, 0]) - trace.points[:, 1])
+    far = far[np.isfinite(far)]
+    return far if len(far) >= 0.5 * np.isfinite(trace.points[:, 1]).sum() else far[:0]
 
 
 def sheet(page: Page, rng: Rng) -> Sheet | None:
@@ -166,20 +181,50 @@ def sheet(page: Page, rng: Rng) -> Sheet | None:
     pixels = np.asarray(cv2.resize(flat.pixels, size, interpolation=way), np.uint8)
     factors = np.array([size[0] / width, size[1] / height])
     labels = [box for box in flat.boxes if box.kind == "label"]
-    found = [on_sheet(trace, box.corners, factors) for trace, box in zip(flat.traces, labels, strict=True)]
+    panels = [box for box in flat.boxes if box.kind == "panel"]
+    found = [on_sheet(*each, factors) for each in zip(flat.traces, labels, panels, strict=True)]
     kept = [each for each in found if each is not None]
-    return Sheet(pixels, np.array([name for name, _ in kept]), [trace for _, trace in kept]) if kept else None
+    if not kept:
+        return None
+    names, traces = np.array([name for name, _ in kept]), [trace for _, trace in kept]
+    return Sheet(pixels, np.column_stack([names[:, :5], over_and_under(names, traces)]), traces)
 
 
-def on_sheet(trace: Trace, label: np.ndarray, factors: np.ndarray) -> tuple[list[float], tuple[int, np.ndarray]] | None:
+def over_and_under(names: np.ndarray, traces: list[tuple[int, np.ndarray]]) -> np.ndarray:
+    """(traces, 2) how far down the trace begins that each name would belong to, stood it over and under its trace."""
+    out = np.full((len(names), 2), np.nan)
+    for k, (_, _, middle, begin, level, panel) in enumerate(names.tolist()):
+        others = [level_at(trace, begin) for j, trace in enumerate(traces) if j != k]
+        near = [other for other in others if abs(other - middle) < FARTHEST]
+        if abs(middle - panel) < ON_TRACE:
+            out[k] = level
+        elif middle < panel:
+            out[k] = level, max((other for other in near if other < min(middle, level)), default=np.nan)
+        else:
+            out[k] = min((other for other in near if other > max(middle, level)), default=np.nan), level
+    return out
+
+
+def level_at(trace: tuple[int, np.ndarray], column: float) -> float:
+    """How far down a trace is in the second after a column; NaN where it is not shown for at least half of it."""
+    first, along = trace
+    part = along[max(round(column) - first, 0) : max(round(column) - first + 160, 0)]
+    return float(np.median(part)) if len(part) > 80 else np.nan
+
+
+def on_sheet(
+    trace: Trace, label: Box, panel: Box, factors: np.ndarray
+) -> tuple[list[float], tuple[int, np.ndarray]] | None:
+    """Which name, its middle (x, y), where its trace begins (x, y), the panel's middle there (y); and the trace."""
     points = (trace.points[np.isfinite(trace.points).all(axis=1)] + 0.5) * factors - 0.5
     if len(points) < 20 or np.ptp(points[:, 0]) < 20:
         return None
     points = points[np.argsort(points[:, 0], kind="stable")]
     columns = np.arange(int(np.ceil(points[0, 0])), int(points[-1, 0]) + 1)
     along = np.interp(columns, *points.T).astype(np.float32)
-    middle = (label.mean(axis=0) + 0.5) * factors - 0.5
-    return [NAMES.index(trace.lead), *middle, points[0, 0], float(np.median(along[:160]))], (int(columns[0]), along)
+    middle, edge = ((corners.mean(axis=0) + 0.5) * factors - 0.5 for corners in (label.corners, panel.corners[[0, 3]]))
+    begin = (points[0, 0], float(np.median(along[:160])))
+    return [NAMES.index(trace.lead), *middle, *begin, edge[1]], (int(columns[0]), along)
 
 
 def vary(pixels: Pixels, rng: Rng) -> np.ndarray:
@@ -198,17 +243,20 @@ def vary(pixels: Pixels, rng: Rng) -> np.ndarray:
     return np.clip(out, 0, 1).astype(np.float32)
 
 
-def name_example(page: Sheet, rng: Rng, size: tuple[int, int] = (640, 448)) -> tuple[np.ndarray, ...]:
-    """A part of a page: pixels, how near each name is, its cell, where its trace begins, and where that counts."""
-    (width, height), scale = size, float(np.exp(rng.normal(0, 0.06)))
-    x, y = page.names[rng.integers(len(page.names)), 1:3] * scale - rng.uniform(0.05, 0.95, 2) * size
-    matrix = np.array([[scale, 0, -x], [0, scale, -y]])
+def name_example(page: Sheet, rng: Rng, size: tuple[int, int] = (512, 384)) -> tuple[np.ndarray, ...]:
+    """A part of a page: pixels, how near each name is, its cell, and what is to be said of the cells around names.
+
+    That is (4, h, w), NaN where not known: where its trace begins, as the network says it, and whether it stands under.
+    """
+    (width, height), scales = size, np.exp(rng.normal(0, 0.06) + rng.normal(0, 0.06, 2))
+    x, y = page.names[rng.integers(len(page.names)), 1:3] * scales - rng.uniform(0.05, 0.95, 2) * size
+    matrix = np.array([[scales[0], 0, -x], [0, scales[1], -y]])
     pixels = np.asarray(cv2.warpAffine(page.pixels, matrix, size, borderMode=cv2.BORDER_REPLICATE), np.uint8)
     near, at = np.zeros((2, len(NAMES), height // 8, width // 8), np.float32)
-    begins = np.zeros((2, height // 8, width // 8), np.float32)
+    said = np.full((4, height // 8, width // 8), np.nan, np.float32)
     down, across = np.mgrid[: height // 8, : width // 8]
-    for which, *places in page.names.tolist():
-        u, v, begin_x, begin_y = np.array(places) * scale - [x, y, x, y]
+    for which, u, v, begin, level, over, under in (page.names * [1, *scales, *scales, scales[1], scales[1]]).tolist():
+        u, v = u - x, v - y
         if not (-4 < u < width + 4 and -4 < v < height + 4):
             continue
         column, row = (u - 3.5) / 8, (v - 3.5) / 8
@@ -216,10 +264,11 @@ def name_example(page: Sheet, rng: Rng, size: tuple[int, int] = (640, 448)) -> t
         cell = (int(which), min(max(round(row), 0), height // 8 - 1), min(max(round(column), 0), width // 8 - 1))
         near[int(which)] = np.maximum(near[int(which)], np.exp(-distance / (2 * 0.6**2)))
         near[cell] = at[cell] = 1
-        begins[:, distance < 1.6] = (
-            np.stack([begin_x - across * 8 - 3.5, begin_y - down * 8 - 3.5])[:, distance < 1.6] / 40
-        )
-    return vary(pixels, rng), near, at, begins, (near.max(axis=0) > 0.25).astype(np.float32)
+        places = [(value - (down * 8 + 3.5)) / 40 for value in (over - y, under - y)]
+        stands = np.full_like(distance, np.nan if over == under else float(level == under))
+        here = distance < 1.6
+        said[:, here] = np.stack([(begin - x - across * 8 - 3.5) / 40, *places, stands])[:, here]
+    return vary(pixels, rng), near, at, said
 
 
 def rows_of(page: Sheet) -> list[tuple[np.ndarray, float, float]]:
@@ -267,16 +316,20 @@ def trace_example(page: Sheet, rng: Rng, width: int = 320) -> tuple[np.ndarray, 
 
 
 def name_loss(network: "torch.nn.Module", batch: "Sequence[torch.Tensor]") -> "torch.Tensor":
-    """Focal loss of the names (Zhou et al., Objects as Points, 2019) and distance of where traces begin."""
-    from torch.nn.functional import logsigmoid
+    """Focal loss of the names (Zhou et al., Objects as Points, 2019), distance of where traces begin, and the side."""
+    from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-    pixels, near, at, begins, counts = batch
-    answers = network(as_planes(pixels))
+    pixels, near, at, said = batch
+    answers = network(as_planes(pixels)).float()
     logits, chance = answers[:, : len(NAMES)], answers[:, : len(NAMES)].sigmoid()
     there = at * (1 - chance) ** 2 * logsigmoid(logits)
     nowhere = (1 - at) * (1 - near) ** 4 * chance**2 * logsigmoid(-logits)
-    distance = (answers[:, len(NAMES) :] - begins).abs() * counts[:, None]
-    return -(there + nowhere).sum() / at.sum().clamp(min=1) + 2 * distance.sum() / counts.sum().clamp(min=1)
+    loss: torch.Tensor = -(there + nowhere).sum() / at.sum().clamp(min=1)
+    known = ~said.isnan()
+    places, stands = (answers[:, len(NAMES) :] - said.nan_to_num()).abs()[:, :3], known[:, 3]
+    loss = loss + 2 * (places * known[:, :3]).sum() / known[:, 0].sum().clamp(min=1)
+    side = binary_cross_entropy_with_logits(answers[:, -1], said[:, 3].nan_to_num(), reduction="none")
+    return loss + 0.5 * (side * stands).sum() / stands.sum().clamp(min=1)
 
 
 def trace_loss(network: "torch.nn.Module", batch: "Sequence[torch.Tensor]") -> "torch.Tensor":
@@ -285,7 +338,7 @@ def trace_loss(network: "torch.nn.Module", batch: "Sequence[torch.Tensor]") -> "
     from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
     pixels, high, shown = batch
-    heights_said, shown_said = network(as_planes(pixels))
+    heights_said, shown_said = (answers.float() for answers in network(as_planes(pixels)))
     rows = torch.arange(HEIGHT)[None, :, None]
     spread = torch.exp(-((rows - high[:, None]) ** 2) / (2 * 0.8**2))
     spread = spread / spread.sum(1, keepdim=True).clamp(min=1e-6)
@@ -301,23 +354,26 @@ def as_planes(pixels: "torch.Tensor") -> "torch.Tensor":
     return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-def fit(dataset: Dataset, out: Path, pages: int, steps: int, seed: int) -> None:
-    """Draw pages, train both networks on them, and write the graphs."""
+def fit(dataset: Dataset, out: Path, networks: Sequence[str], pages: int, steps: int, seed: int) -> None:
+    """Draw pages, train the networks on them, and write the graphs."""
     import torch
 
     from ecglens.models.reading import NameFinder, TraceFollower
 
-    torch.manual_seed(seed)
     exams = dataset.in_folds(range(1, 9))
     kept = []
     for number in range(pages):
         rng = np.random.default_rng([seed, number])
         if (made := sheet(draw(dataset, exams, rng, held=False, training=True).page, rng)) is not None:
             kept.append(made._replace(pixels=cv2.imencode(".jpg", made.pixels, [cv2.IMWRITE_JPEG_QUALITY, 93])[1]))
-    names = [name_example, name_loss, NameFinder(len(NAMES)), 8, 2]
-    traces = [trace_example, trace_loss, TraceFollower(), 16, 5]
-    for file, plan in (("names.onnx", names), ("traces.onnx", traces)):
-        write(train(kept, steps, np.random.default_rng(seed), *plan), out / file)
+    plans = {
+        "starts": (name_example, name_loss, lambda: NameFinder(len(NAMES)), 8, 3),
+        "traces": (trace_example, trace_loss, TraceFollower, 16, 5),
+    }
+    for name in networks:
+        example, loss, network, *sizes = plans[name]
+        torch.manual_seed(seed)
+        write(train(kept, steps, np.random.default_rng(seed), example, loss, network(), *sizes), out / f"{name}.onnx")
 
 
 def train(pages: list[Sheet], steps: int, rng: Rng, example, loss, network, batch: int, each: int) -> "torch.nn.Module":  # type: ignore[no-untyped-def]
@@ -337,7 +393,9 @@ def train(pages: list[Sheet], steps: int, rng: Rng, example, loss, network, batc
             waiting += [made for made in (example(page, rng) for _ in range(each)) if made is not None]
         order = rng.permutation(len(waiting))
         chosen, waiting = [waiting[k] for k in order[:batch]], [waiting[k] for k in order[batch:]]
-        value = loss(network, [torch.from_numpy(np.stack(values)) for values in zip(*chosen, strict=True)])
+        examples = [torch.from_numpy(np.stack(values)) for values in zip(*chosen, strict=True)]
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss(network, examples)
         optimiser.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -386,13 +444,14 @@ def main() -> None:
     parser.add_argument(
         "--fit", type=Path, metavar="FOLDER", help="train, and write the graphs, as in src/ecglens/paper/reading"
     )
+    parser.add_argument("--networks", nargs="+", choices=("starts", "traces"), default=("starts", "traces"))
     parser.add_argument("--pages", type=int, default=2200, help="to train on")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=3000)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     dataset = open_dataset(options.records)
     if options.fit:
-        fit(dataset, options.fit, options.pages, options.steps, options.seed)
+        fit(dataset, options.fit, options.networks, options.pages, options.steps, options.seed)
         return
     exams = dataset.in_folds([9])
     numbers = (np.random.default_rng([options.seed, number]) for number in range(options.count))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from ecglens.errors import FAULT, ModelError, UsageError
 from ecglens.io import wfdb
 from ecglens.labels import KEYS
 from ecglens.leads import INDEX, complete_limb_leads
+from ecglens.paper.legibility import assess
 from ecglens.record import Record
 from ecglens.simulator import simulate
 
@@ -47,6 +49,7 @@ def test_a_page_is_answered_for(page_file: Path) -> None:
     assert answer.labels["LBBB"].positive
     assert answer.measurements["qrs_ms"] > 120
     assert answer.quality["missing_leads"] == []
+    assert answer.quality["assumed_leads"] == []
     assert answer.maps.min() >= 0
 
 
@@ -62,6 +65,26 @@ def test_a_page_that_lacks_leads_is_not_answered_for(record: Record) -> None:
     answer = diagnose(ecglens.Page(np.ascontiguousarray(page.pixels[:, : int(edge) - 5])))
     assert not answer.readable
     assert "V4" in answer.reason or "Not all 12 leads" in answer.reason
+
+
+def test_a_page_too_small_for_its_names_is_refused_as_such(record: Record) -> None:
+    page = ecglens.render(record, "6x2", px_per_mm=1.4)
+    for box in page.boxes:
+        if box.kind == "label":
+            (x0, y0), (x1, y1) = box.corners[0].astype(int) - 1, box.corners[2].astype(int) + 2
+            page.pixels[y0:y1, x0:x1] = 255
+    answer = diagnose(page)
+    width = page.pixels.shape[1]
+    assert f"too small for the leads' names to be read ({width} x" in answer.reason
+    assert f"at least {int(np.ceil(width / 1.4 * 2 / 50)) * 50} pixels across" in answer.reason
+
+
+def test_a_blurred_page_is_answered_for_where_its_leads_are_read(record: Record) -> None:
+    page = ecglens.render(record, "3x4+1", px_per_mm=5)
+    little, much = (ecglens.Page(cv2.GaussianBlur(page.pixels, (0, 0), sigma), 5.0) for sigma in (2.2, 8.0))
+    assert "blurred" in str(assess(little).reason)
+    assert diagnose(little).readable
+    assert "blurred" in diagnose(much).reason
 
 
 def test_evidence_of_a_page_lies_along_its_traces(page_file: Path) -> None:

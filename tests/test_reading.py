@@ -13,6 +13,7 @@ from ecglens.paper.reading import FS, Reading, _choose, read_page
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import NAMES, Name
 from ecglens.paper.reading.rows import Stretch
+from ecglens.paper.style import load_style
 from ecglens.record import Record
 from ecglens.signal import resample
 from ecglens.simulator import simulate
@@ -132,6 +133,18 @@ def test_an_arrangement_settles_what_the_print_leaves_open() -> None:
     assert named(arrange(names)) == [list(row) for row in STANDARD]
 
 
+def test_names_that_only_the_arrangement_tells_are_assumed() -> None:
+    names = standard()
+    del names[7]  # V5
+    assert [name.name for row in arrange(names) for name in row if name.assumed] == ["V5"]
+    assert not any(name.assumed for row in arrange(standard()) for name in row)
+
+
+def test_a_rhythm_strip_has_one_name() -> None:
+    twice = [seen("II", 4.0, 300.0), seen("I", 12.0, 303.0, 0.6)]  # the I that is in every II
+    assert named(arrange([*standard(), *twice])) == [*map(list, STANDARD), ["II"]]
+
+
 def test_print_that_is_no_name_is_passed_over() -> None:
     stray = [seen("V3", 120.0, 40.0, 0.35), seen("II", 600.0, -150.0, 0.6), seen("I", 900.0, 500.0, 0.3)]
     assert named(arrange([*standard(), *stray])) == [list(row) for row in STANDARD]
@@ -175,10 +188,60 @@ def test_leads_on_one_trace_are_both_lost() -> None:
     assert len(_choose([one, replace(apart, lead="V6")])) == 2
 
 
+def test_a_strip_whose_name_was_misread_does_not_stand_for_its_lead() -> None:
+    beat = np.sin(np.arange(200, dtype=np.float32) / 9) * 20
+    noise = np.random.default_rng(0).normal(0, 5, 200).astype(np.float32)
+    two, three = (
+        Stretch(lead, 1, 50, 100 + trace, np.ones(200, np.float32)) for lead, trace in (("II", beat), ("III", noise))
+    )
+    strip = Stretch("III", 1, 50, np.tile(300 + beat, 4), np.ones(800, np.float32))  # of II, in truth
+    assert _choose([two, three, strip]) == [two, three]
+    right = replace(strip, lead="II")
+    assert _choose([two, three, right]) == [right, three]
+
+
 def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> None:
     usual = load_layout("3x4")
     for height in (20.0, 32.0):
         assert off(read_page(render(record, replace(usual, row_height=height), px_per_mm=5)), record) < 0.03
+
+
+@pytest.mark.parametrize("rise", [6.0, -6.0])
+@pytest.mark.parametrize(("layout", "height"), [("12x1", 16.0), ("12x1", 13.0), ("6x2", 16.0), ("3x4+3", 14.0)])
+def test_names_between_close_rows_are_those_of_their_own_row(
+    record: Record, layout: str, height: float, rise: float
+) -> None:
+    usual, style = load_layout(layout), load_style("pink")
+    close, look = replace(usual, row_height=height), replace(style, label_rise=rise, label_height=3.0)
+    reading = read_page(render(record, close, look, px_per_mm=5))
+    assert reading.missing == ()
+    assert off(reading, record) < 0.05
+
+
+def test_a_lead_whose_name_is_hidden_is_said_to_be_assumed(record: Record) -> None:
+    page = render(record, "3x4+1", px_per_mm=5)
+    hidden = next(box for box in page.boxes if box.kind == "label" and box.lead == "V5")
+    (x0, y0), (x1, y1) = hidden.corners[0].astype(int) - 2, hidden.corners[2].astype(int) + 3
+    assert read_page(page).assumed == ()
+    page.pixels[y0:y1, x0:x1] = 255
+    reading = read_page(page)
+    assert (reading.missing, reading.assumed) == ((), ("V5",))
+    assert off(reading, record) < 0.03
+
+
+def test_what_follows_the_last_of_twelve_leads_is_not_taken_for_it(record: Record) -> None:
+    page = render(record, "3x4", px_per_mm=5)
+    last = next(box for box in page.boxes if box.kind == "panel" and box.lead == "V6").corners
+    left, right = int(last[:, 0].min()), int(last[:, 0].max())
+    wide = np.hstack([page.pixels[:, :right], page.pixels[:, left:right]])  # as pages of 15 leads go on
+    for box in page.boxes:
+        if box.kind == "label" and box.lead in ("V4", "V5", "V6"):
+            (x0, y0), (x1, y1) = box.corners[0].astype(int) - 2, box.corners[2].astype(int) + 3
+            wide[y0:y1, x0 + right - left : x1 + right - left] = 255
+    reading = read_page(Page(wide, 5))
+    assert reading.missing == ()
+    assert reading.record is not None
+    assert (~np.isnan(reading.record.signal[INDEX["V6"]])).sum() / FS < 3.5
 
 
 def test_a_page_a_little_askew_is_read(record: Record) -> None:

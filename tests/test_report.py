@@ -34,6 +34,7 @@ def test_what_the_signal_lacks_is_said() -> None:
     quality = {"missing_leads": [], "flat_leads": ["V3"], "missing_share": 0.0312, "warnings": []}
     for table in (findings_table(answer(quality)), summary_table([answer(quality)])):
         assert "lead flat: V3, 3.1% of the samples missing" in shown(table)
+    assert "name not read, from its place: V3 V5" in shown(findings_table(answer({"assumed_leads": ["V3", "V5"]})))
     whole = {"missing_leads": [], "flat_leads": [], "missing_share": 0.0}
     assert shown(findings_table(answer(whole))) == shown(findings_table(answer()))
 

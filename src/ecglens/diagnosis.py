@@ -17,7 +17,7 @@ from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
-from ecglens.paper.reading import SECONDS, read_page
+from ecglens.paper.reading import LEAST_PX_PER_MM, SECONDS, read_page, resolution
 from ecglens.paper.scan import straighten
 from ecglens.plausibility import doubts
 from ecglens.record import Record
@@ -301,12 +301,13 @@ def _read(seen: _Seen, page: Page) -> _Seen:
     reading = read_page(page)
     facts = {
         "missing_leads": list(reading.missing),
+        "assumed_leads": list(reading.assumed),
         "trace_certainty": round(reading.certainty, 3),
         "scale": reading.scale,
     }
     seen = seen._replace(ecg=reading.page, quality=seen.quality | facts)
     if reading.record is None or reading.missing:
-        return seen._replace(given=None, reason=_unread(reading.missing) if reading.missing else UNSCALED)
+        return seen._replace(given=None, reason=_unread(reading.missing, page) if reading.missing else UNSCALED)
     if reading.certainty < LEAST_CERTAINTY:
         return seen._replace(given=None, reason=UNCERTAIN)
     measured = _measured(reading.record)
@@ -326,8 +327,15 @@ def _measured(record: Record) -> Measurements:
     return replace(measured, heart_rate=measure(rhythm).heart_rate)
 
 
-def _unread(missing: Sequence[str]) -> str:
+def _unread(missing: Sequence[str], page: Page) -> str:
     """Why a page on which leads were not found is not answered for."""
+    if (scale := resolution(page)) < LEAST_PX_PER_MM:
+        height, width = page.pixels.shape[:2]
+        wanted = int(np.ceil(width * LEAST_PX_PER_MM / scale / 50)) * 50
+        return (
+            f"The picture is too small for the leads' names to be read ({width} x {height} pixels): "
+            f"scan or photograph the page with at least {wanted} pixels across"
+        )
     if len(missing) == len(LEADS):
         return (
             "The names of the leads cannot be read: take the picture closer and sharper, with every lead's name in view"

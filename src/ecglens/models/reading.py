@@ -23,10 +23,11 @@ def _twice(x: Tensor) -> Tensor:
 
 
 class NameFinder(nn.Module):
-    """Pixels (n, 3, H, W) in [0, 1] to answers (n, names + 2, H / 8, W / 8); H and W are multiples of 16.
+    """Pixels (n, 3, H, W) in [0, 1] to answers (n, names + 4, H / 8, W / 8); H and W are multiples of 16.
 
-    Of each cell: the logit of every name being printed there, and how far right and down its trace begins, in units of
-    40 pixels.
+    Of each cell: the logit of every name being printed there; how far right its trace begins, how far down if the name
+    stands over its trace, and how far down if it stands under it, in units of 40 pixels; and the logit of its standing
+    under it. Between two close rows a name may be either's: only the page's other names tell.
     """
 
     def __init__(self, names: int) -> None:
@@ -35,9 +36,9 @@ class NameFinder(nn.Module):
         self.quarters = nn.Sequential(_layer(16, 24, 2), _layer(24, 24))
         self.eighths = _layer(24, 48, 2)
         self.shapes = nn.Sequential(_layer(48, 48), _layer(48, 48))
-        self.around = nn.Sequential(_layer(48, 64, 2), _layer(64, 64), nn.Conv2d(64, 48, 1))
+        self.around = nn.Sequential(_layer(48, 64, 2), _layer(64, 64), _layer(64, 64, 1, 2), nn.Conv2d(64, 48, 1))
         self.joined = _layer(48, 48)
-        self.answers = nn.Conv2d(48, names + 2, 1)
+        self.answers = nn.Conv2d(48, names + 4, 1)
         assert self.answers.bias is not None
         nn.init.constant_(self.answers.bias[:names], -4.6)  # hardly a cell has a name
 

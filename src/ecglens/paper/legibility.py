@@ -24,10 +24,14 @@ Floats = npt.NDArray[np.float64]
 # Least picture in which the leads of a whole page can still be told apart, pixels; a roll is long and narrow.
 MIN_LONG_SIDE: Final = 280
 MIN_SHORT_SIDE: Final = 48
+LEGIBLE_WIDTH: Final = 550  # pixels across a page of usual width from which the names of its leads can be read
 
 # Share of the sharpest steps in the ink's darkness: hardly a page worn to grade 0.6 at most has less, and most with a
 # blur of 3 pixels at 720 pixels a page do.
 MIN_SHARPNESS: Final = 0.25
+ARGUABLE_SHARPNESS: Final = (
+    0.14  # of pages whose leads may be read all the same: a blur of 0.6 mm, and most photographs
+)
 MIN_CONTRAST: Final = 0.06
 
 # What a picture shows, in the order of the network's answers; the turned ones by where the top of the page points.
@@ -73,8 +77,9 @@ class Quality:
 
     @property
     def arguable(self) -> bool:
-        """Whether this may be a whole page all the same, the likeness alone speaking against it, and not by much."""
-        return self.reason in (_REASONS["part"], _REASONS["other"]) and self.likeness > _ARGUABLE
+        """Whether this may be a whole page all the same: blurred, or not much like one, which its leads can settle."""
+        likely = self.likeness > _ARGUABLE and self.sharpness >= ARGUABLE_SHARPNESS
+        return likely and self.reason in (_BLURRED, _REASONS["part"], _REASONS["other"])
 
     def as_dict(self) -> dict[str, Any]:
         """The values for JSON, rounded to what they are worth; the reason is for the answer to give."""
@@ -147,7 +152,7 @@ _REASONS: Final = {
 def _too_small(width: int, height: int) -> str:
     return (
         f"The picture is too small ({width} x {height} pixels): "
-        f"scan or photograph the page with at least {MIN_LONG_SIDE} x {MIN_SHORT_SIDE} pixels, better 1000 across"
+        f"scan or photograph the page with at least {LEGIBLE_WIDTH} pixels across, better 1000"
     )
 
 

@@ -53,8 +53,12 @@ def _facts(diagnosis: Diagnosis) -> list[str]:
     measured = {key: round(value) for key, value in diagnosis.measurements.items() if value is not None}
     numbers = [text.format(measured[key]) for key, text in _MEASURED.items() if key in measured]
     quality = diagnosis.quality
-    missing, flat = (" ".join(quality.get(key, ())) for key in ("missing_leads", "flat_leads"))
-    lacks = [f"lead missing: {missing}"] * bool(missing) + [f"lead flat: {flat}"] * bool(flat)
+    named = {
+        "lead missing": "missing_leads",
+        "lead flat": "flat_leads",
+        "name not read, from its place": "assumed_leads",
+    }
+    lacks = [f"{what}: {' '.join(leads)}" for what, key in named.items() if (leads := quality.get(key))]
     if share := quality.get("missing_share"):
         lacks.append(f"{share:.1%} of the samples missing")
     return [", ".join(parts) for parts in (numbers, lacks) if parts]

@@ -8,6 +8,7 @@ What a page cannot tell is taken as usual and said to be so: a speed of 25 mm/s 
 a grid, that a row is 10 s long.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -28,10 +29,17 @@ FS: Final = PX_PER_MM * SPEED  # Hz
 SECONDS: Final = 10.0  # of a page; rows that are longer are rolls of leads one after the other
 USUAL_WIDTH: Final = 270.0  # mm of a page that does not say
 
+# Least resolution at which names are read, pixels a mm: the smallest lettering, 2.4 mm, is then 5 pixels high. Below,
+# V5 and V6 look the same to people, too, at 1.5 on worn pages and at 1 on new ones.
+LEAST_PX_PER_MM: Final = 2.0
+
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
 _LONGEST: Final = 4000.0  # pixels a side of it
 _SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was found wrong
 _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
+_UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
+_ALIKE: Final = 0.8  # correlation of a strip with its own lead where that is read too badly to tell
+_FAVOUR: Final = 24.0  # pixels by which the unlikelier way must be better
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
 
@@ -43,31 +51,51 @@ class Reading:
     ``record`` holds the leads at ``FS`` Hz, NaN where they are not shown, time 0 being the left end of the rows; None
     where no name or no scale was found. ``beside`` is the same unless the rows are longer than ``SECONDS``, as those of
     a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
-    that were read, in the times of ``beside``. ``missing`` names leads that were not found. ``certainty`` is the mean
-    probability (0-1) that the least certain lead's trace runs where it is said to. ``scale`` says where the millimetre
-    comes from.
+    that were read, in the times of ``beside``. ``missing`` names leads that were not found, ``assumed`` those whose
+    names follow from a usual order of leads, not from print. ``certainty`` is the mean probability (0-1) that the least
+    certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from.
     """
 
     record: Record | None
     beside: Record | None
     page: Page
     missing: tuple[str, ...]
+    assumed: tuple[str, ...]
     certainty: float
     scale: Literal["grid", "row of 10 s", "none"]
 
 
+def resolution(page: Page) -> float:
+    """Pixels a mm: as the page says, or those of a page of usual width."""
+    return page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH
+
+
 def read_page(page: Page) -> Reading:
-    """Read a straightened page. Never raises for a page of pixels; what is not found is missing."""
-    pixels = _resized(page.pixels, PX_PER_MM / (page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH))
+    """Read a straightened page. Never raises for a page of pixels; what is not found is missing.
+
+    Where it is open to which traces the names belong, most leads count, then how near to where names say traces begin.
+    """
+    pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
+    ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in find_names(pixels))
+    likelier, *others = map(_choose, ways)
+    return _reading(page, pixels, min([likelier, *others], key=lambda way: _misfit(way, way is likelier)))
+
+
+def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
+    """How many leads are not among them, and how far off they begin, pixels in all; the likelier way is favoured."""
+    return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches) - _FAVOUR * likelier
+
+
+def _reading(page: Page, pixels: Pixels, stretches: list[Stretch]) -> Reading:
+    """What the leads' traces give; ``pixels`` are those of the page that is read."""
     factor = pixels.shape[1] / page.pixels.shape[1]
-    stretches = _choose([stretch for row in arrange(find_names(pixels)) for stretch in follow(pixels, row)])
     missing = tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches})
     origin = min((stretch.x for stretch in stretches), default=0)
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / (SECONDS * SPEED)
     rate = px_per_mm * SPEED
     if not stretches or not _SLOWEST <= rate <= _FASTEST:
-        return Reading(None, None, replace(page, traces=()), missing, 0.0, "none")
+        return Reading(None, None, replace(page, traces=()), missing, (), 0.0, "none")
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
     record = beside = _record(stretches, starts, rate, max(seconds, SECONDS))
@@ -80,7 +108,8 @@ def read_page(page: Page) -> Reading:
     )
     read = replace(page, px_per_mm=px_per_mm / factor, traces=traces)
     certainty = min(stretch.likelihood for stretch in stretches)
-    return Reading(record, beside, read, missing, certainty, "grid" if page.px_per_mm else "row of 10 s")
+    assumed = tuple(stretch.lead for stretch in stretches if stretch.assumed)
+    return Reading(record, beside, read, missing, assumed, certainty, "grid" if page.px_per_mm else "row of 10 s")
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
@@ -94,9 +123,20 @@ def _choose(stretches: list[Stretch]) -> list[Stretch]:
     """The longest stretch of each lead that is read well; none of two leads that were found on the same trace."""
     longest: dict[str, Stretch] = {}
     for stretch in sorted(stretches, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
-        longest[stretch.lead] = stretch
+        if not _is_anothers(stretch, longest):
+            longest[stretch.lead] = stretch
     kept = longest.values()
     return [one for one in kept if not any(one is not other and one.coincides(other) for other in kept)]
+
+
+def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
+    """Whether a lead shown once more is another one's trace, or looks more like it: its name or place was misread."""
+    if strip.lead not in shown:
+        return False
+    itself = shown[strip.lead]
+    own = strip.likeness(itself) if itself.likelihood >= _WELL else max(strip.likeness(itself), _ALIKE)
+    others = [stretch for stretch in shown.values() if stretch is not itself and stretch.likelihood >= _WELL]
+    return any(strip.coincides(other) or strip.likeness(other) > own + _UNLIKE for other in others)
 
 
 def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float) -> Record:

@@ -122,10 +122,15 @@ def _is_overruled(name: Name) -> bool:
 
 
 def _rhythm(names: Sequence[Name], settled: list[list[Name]]) -> list[list[Name]]:
-    """Rows of one lead below the others, from the same left edge."""
+    """Rows of one lead below the others, from the same left edge; of names in the same place the likeliest."""
     left, bottom = settled[0][0].start[0], max(name.start[1] for name in settled[-1])
     below = [name for name in names if name.start[1] > bottom + _SAME_ROW and name.probability >= SURE]
-    return [[replace(name, start=(left, name.start[1]))] for name in below if abs(name.start[0] - left) < _SAME_COLUMN]
+    strips: list[Name] = []
+    for name in sorted(below, key=lambda name: -name.probability):
+        alone = all(abs(name.start[1] - other.start[1]) >= _SAME_ROW for other in strips)
+        if alone and abs(name.start[0] - left) < _SAME_COLUMN:
+            strips.append(replace(name, start=(left, name.start[1])))
+    return [[name] for name in strips]
 
 
 def _group(names: Sequence[Name]) -> list[list[Name]]:

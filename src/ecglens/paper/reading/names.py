@@ -20,6 +20,8 @@ NAMES: Final = (*LEADS, "-aVR")  # in the order of the network's answers
 _LEAST: Final = 0.2  # probability of what may be a name
 _CELL: Final = 8  # pixels of the page a side of each answer
 _UNIT: Final = 40.0  # pixels: of the network's distances
+_CLEAR: Final = 0.4  # probability of a name that says on which side of their traces a page's names stand
+_DECIDED: Final = 30.0  # log-odds of that side, of all names together, beyond which it is no question
 _NEAR: Final = 3  # cells within which there is but one name
 
 
@@ -44,25 +46,41 @@ class Name:
         """How likely it is to be that name."""
         return float(self.chances[NAMES.index(self.name)])
 
+    @property
+    def assumed(self) -> bool:
+        """Whether nothing in print says that it is that name."""
+        return self.probability < _LEAST
 
-def find_names(pixels: Pixels) -> list[Name]:
-    """Return what may be the names on a page of 4 pixels a mm."""
+
+def find_names(pixels: Pixels) -> list[list[Name]]:
+    """Return what may be the names on a page of 4 pixels a mm: in one way or in two ways, the likelier first.
+
+    Names stand over their traces on some pages and under them on others, and between close rows one name does not tell
+    which; but those of a page all stand on the same side, so they settle it together, or leave it open.
+    """
     height, width = pixels.shape[:2]
     padded = cv2.copyMakeBorder(pixels, 0, -height % 16, 0, -width % 16, cv2.BORDER_REPLICATE)
-    answers = _network().run(None, {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255})[0][0]
-    chances = 1 / (1 + np.exp(-answers[: len(NAMES)]))
+    inputs = {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255}
+    named, placed = (network.run(None, inputs)[0][0] for network in _networks())
+    chances = 1 / (1 + np.exp(-np.maximum(named[: len(NAMES)], placed[: len(NAMES)])))
     best = np.ascontiguousarray(chances.max(axis=0))
     peaks = (best >= _LEAST) & (best == cv2.dilate(best, np.ones((_NEAR, _NEAR))))
-    return [_name(answers, chances, row, column) for row, column in np.argwhere(peaks).tolist()]
+    across, over, under, side = placed[len(NAMES) :]
+    odds = float(side[peaks & (best >= _CLEAR)].sum())
+    ways = [under, over] if odds > 0 else [over, under]
+    cells = np.argwhere(peaks).tolist()
+    return [[_name(chances, across, down, *cell) for cell in cells] for down in ways[: 1 + (abs(odds) < _DECIDED)]]
 
 
-def _name(answers: Chances, chances: Chances, row: int, column: int) -> Name:
+def _name(chances: Chances, across: Chances, down: Chances, row: int, column: int) -> Name:
     x, y = (_CELL * index + (_CELL - 1) / 2 for index in (column, row))
-    across, down = (float(value) * _UNIT for value in answers[len(NAMES) :, row, column])
+    start = (x + float(across[row, column]) * _UNIT, y + float(down[row, column]) * _UNIT)
     near = chances[:, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]  # names are told apart next door, too
-    return Name(near.max(axis=(1, 2)), (x + across, y + down))
+    return Name(near.max(axis=(1, 2)), start)
 
 
 @cache
-def _network() -> Any:
-    return open_session(Path(__file__).with_name("names.onnx").read_bytes())
+def _networks() -> tuple[Any, Any]:
+    """Two networks that find names: one knows more lettering, the other smaller, and where traces begin."""
+    names, starts = (Path(__file__).with_name(f"{name}.onnx") for name in ("names", "starts"))
+    return open_session(names.read_bytes()), open_session(starts.read_bytes())

@@ -20,6 +20,9 @@ HEIGHT: Final = 192  # pixels of a strip: 24 mm above and below the row's level
 _BEFORE: Final = 16  # pixels of a strip before its first trace
 _REACH: Final = 3  # pixels around the likeliest height that count for it
 _SHORTEST: Final = 40  # columns of a stretch
+_BEGINNING: Final = 160  # columns that a trace's beginning is the median of
+_LONGER: Final = 1.3  # times the longest other lead of a row, which its last one may be long
+_WARPED: Final = 6  # columns that two rows may be off against each other
 _APART: Final = 3.0  # pixels between two traces
 
 
@@ -27,7 +30,9 @@ _APART: Final = 3.0  # pixels between two traces
 class Stretch:
     """One lead's trace: its ``heights`` (n,), pixels from the page's top in the columns from ``x`` on, NaN where lost.
 
-    ``sign`` is -1 where the lead is shown upside down. ``certainty`` (n,) is how likely each height is.
+    ``sign`` is -1 where the lead is shown upside down. ``certainty`` (n,) is how likely each height is. ``assumed``
+    says that the lead's name follows from those around it alone. ``off`` is how many pixels up or down the trace begins
+    from where its name says.
     """
 
     lead: str
@@ -35,6 +40,8 @@ class Stretch:
     x: int
     heights: Floats
     certainty: Floats
+    assumed: bool = False
+    off: float = 0.0
 
     def millivolts(self, px_per_mv: float) -> Floats:
         """The signal (n,) about its median."""
@@ -52,9 +59,25 @@ class Stretch:
         apart = np.abs(one - two) if last > first else np.empty(0)
         return bool(np.isfinite(apart).sum() >= _SHORTEST and np.nanmedian(apart) < _APART)
 
+    def likeness(self, other: "Stretch") -> float:
+        """The correlation of both in the columns they share, moved a little for warped paper; NaN for none shared."""
+        return float(np.fmax.reduce([self._correlation(other, moved) for moved in range(-_WARPED, _WARPED + 1, 2)]))
+
+    def _correlation(self, other: "Stretch", moved: int) -> float:
+        begin = other.x + moved
+        first, last = max(self.x, begin), min(self.x + len(self.heights), begin + len(other.heights))
+        one, two = self.heights[first - self.x : last - self.x], other.heights[first - begin : last - begin]
+        both = np.isfinite(one) & np.isfinite(two) if last > first else np.zeros(0, bool)
+        if both.sum() < _SHORTEST or not one[both].std() or not two[both].std():
+            return float("nan")
+        return float(self.sign * other.sign * np.corrcoef(one[both], two[both])[0, 1])
+
 
 def follow(pixels: Pixels, row: list[Name]) -> list[Stretch]:
-    """Return the trace of each lead of a row: from where it begins to where the next one does, or where it ends."""
+    """Return the trace of each lead of a row: from where it begins to where the next one does, or where it ends.
+
+    The last one is hardly longer than the others: what follows it on pages of 15 leads is another lead.
+    """
     first = max(0, round(row[0].start[0]) - _BEFORE)
     if first >= pixels.shape[1]:
         return []
@@ -63,7 +86,8 @@ def follow(pixels: Pixels, row: list[Name]) -> list[Stretch]:
     heights, certainty = _ask(strip)
     heights += level - (HEIGHT - 1) / 2
     starts = [max(round(name.start[0]), first) for name in row]
-    ends = [*starts[1:], pixels.shape[1]]
+    last = starts[-1] + round(_LONGER * max(np.diff(starts))) if len(row) > 1 else pixels.shape[1]
+    ends = [*starts[1:], min(last, pixels.shape[1])]
     found = [
         _stretch(name, *span, first, heights, certainty)
         for name, span in zip(row, zip(starts, ends, strict=True), strict=True)
@@ -103,8 +127,9 @@ def _stretch(name: Name, start: int, end: int, first: int, heights: Floats, cert
     if len(seen) < _SHORTEST:
         return None
     span = slice(start - first, start - first + int(seen[-1]) + 1)
-    upside_down = name.name.startswith("-")
-    return Stretch(name.name.removeprefix("-"), -1 if upside_down else 1, start, heights[span], certainty[span])
+    sign = -1 if name.name.startswith("-") else 1
+    off = abs(float(np.nanmedian(heights[span][: seen[0] + _BEGINNING])) - name.start[1])
+    return Stretch(name.name.removeprefix("-"), sign, start, heights[span], certainty[span], name.assumed, off)
 
 
 @cache
