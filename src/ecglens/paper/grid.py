@@ -177,7 +177,7 @@ def _comb(profile: Floats, periods: Floats) -> Floats:
 
 
 def _teeth(profile: Floats, periods: Floats, multiples: Floats) -> Floats:
-    """Mean of the profile at ``multiples`` of each period, of which the higher ones, blurred in a photograph, weigh less."""
+    """Mean of the profile at ``multiples`` of each period; the higher ones, blurred in a photograph, weigh less."""
     at = periods[:, None] * multiples
     weight = _weight(multiples) * (at < len(profile) - 1.5)
     values = np.interp(at, np.arange(len(profile)), profile) * weight
