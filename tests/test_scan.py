@@ -179,7 +179,7 @@ def test_a_long_strip_keeps_its_height() -> None:
     )
     page = straighten(photo).page.pixels
     assert page.shape[1] > 3000
-    assert page.shape[0] * page.shape[1] <= 1.01 * 1500 * 750
+    assert page.shape[0] * page.shape[1] <= 1.01 * 1500 * 500
 
 
 def odd_pictures() -> list[Pixels]:

@@ -24,7 +24,7 @@ Size = tuple[int, int]  # width, height
 MIN_SIDE: Final = 64  # pixels of a picture in which anything is looked for
 
 _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a sheet 300 mm wide
-_PIXELS: Final = 1500 * 750  # of that page, up to which a long one, such as a roll, may be longer
+_PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
 _WORK: Final = 720  # of the copy on which all is looked for
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _TURNED: Final = 0.008  # radians from which on a sheet lies askew
@@ -97,7 +97,7 @@ def straighten(page: Page) -> Scan:
     """Return ``page`` flat, upright, cropped to its sheet and evenly lit; traces, boxes and nodes move along.
 
     Pixels are resampled only where the sheet lies askew or does not fill the picture, and then to no more than 1500 a
-    side, or as many in all as a page of 1500 x 750 has. Never raises for a valid page; a picture in which nothing is
+    side, or as many in all as a page of 1500 x 500 has. Never raises for a valid page; a picture in which nothing is
     found comes back as it is.
     """
     given = _size_of(page.pixels)
