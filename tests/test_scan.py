@@ -178,7 +178,7 @@ def test_a_long_strip_keeps_its_height() -> None:
         Page(strip), np.array([(100, 80), (4100, 160), (4090, 455), (95, 380)], np.float32), (4200, 540)
     )
     page = straighten(photo).page.pixels
-    assert page.shape[1] > 3000
+    assert page.shape[1] > 1.9 * 1500  # what an ordinary page may have
     assert page.shape[0] * page.shape[1] <= 1.01 * 1500 * 500
 
 
