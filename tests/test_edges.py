@@ -57,6 +57,13 @@ def test_the_extent_of_print_leaves_specks_out() -> None:
     assert np.abs(extent_of(find_print(page)) - (100, 100, 600, 400)).max() < 8
 
 
+def test_fine_lines_do_not_alias() -> None:
+    stripes = np.full((60, 1380, 3), 255, np.uint8)
+    stripes[:, ::2] = 0
+    copy = shrink(stripes, 720, cv2.INTER_AREA)[5:-5, 5:-5]
+    assert np.abs(copy.astype(float) - 127.5).max() < 50  # grey, not lines that are not there
+
+
 def test_halves_and_smaller_copies_keep_the_mean() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (301, 403, 3)).astype(np.uint8)
     assert halve(pixels, 150).shape == (150, 201, 3)

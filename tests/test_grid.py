@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ecglens.paper.grid import find_grid
+from ecglens.paper.grid import Grid, find_grid
 from ecglens.paper.page import Pixels, transform
 
 
@@ -16,12 +16,17 @@ def paper(px_per_mm: float, size: tuple[int, int] = (720, 480)) -> Pixels:
     return np.asarray(cv2.GaussianBlur((245 - np.max([*lines, *strong], axis=0)).astype(np.uint8), (3, 3), 0), np.uint8)
 
 
+def length(grid: Grid, start: tuple[int, int], end: tuple[int, int]) -> float:
+    """Of what lies between two pixels, mm."""
+    ends = transform(np.array([start, end], np.float32), grid.matrix)
+    return float(np.hypot(*(ends[1] - ends[0])))
+
+
 @pytest.mark.parametrize("px_per_mm", [2.4, 3.0, 4.2])
 def test_lines_give_the_scale(px_per_mm: float) -> None:
     grid = find_grid(paper(px_per_mm))
     assert grid is not None
-    ends = transform(np.array([(100, 240), (600, 240)], np.float32), grid.matrix)
-    assert float(np.hypot(*(ends[1] - ends[0]))) == pytest.approx(500 / px_per_mm, rel=0.02)
+    assert length(grid, (100, 240), (600, 240)) == pytest.approx(500 / px_per_mm, rel=0.02)
     assert grid.misfit < 0.02
 
 
@@ -40,6 +45,23 @@ def test_the_map_undoes_perspective(noise: float) -> None:
     truth = places / 3.0
     found, truth = (each - each.mean(axis=0) for each in (found, truth))
     assert np.abs(found - truth).max() < 4  # mm over 200 by 133 mm
+
+
+@pytest.mark.parametrize("blur", [1.5, 2.0])
+def test_a_blurred_grid_is_not_taken_for_one_of_twice_the_size(blur: float) -> None:
+    grid = find_grid(np.asarray(cv2.GaussianBlur(paper(2.6), (0, 0), blur), np.uint8))
+    assert grid is not None
+    assert length(grid, (100, 240), (600, 240)) == pytest.approx(500 / 2.6, rel=0.02)
+
+
+@pytest.mark.parametrize("period", [11.0, 15.0])  # pixels, about the grid's own
+def test_stripes_of_a_screen_do_not_move_the_grid(period: float) -> None:
+    y, x = np.mgrid[:480, :720]
+    stripes = 14 * np.sin(2 * np.pi * (y + 0.12 * x) / period) + 14 * np.sin(2 * np.pi * (x - 0.1 * y) / period)
+    grid = find_grid(np.clip(paper(2.6) + stripes - 30, 0, 255).astype(np.uint8))
+    assert grid is not None
+    for ends in (((100, 240), (600, 240)), ((360, 60), (360, 420))):
+        assert length(grid, *ends) == pytest.approx(float(np.hypot(*np.subtract(*ends))) / 2.6, rel=0.02)
 
 
 def test_no_grid_where_there_are_no_lines() -> None:

@@ -171,6 +171,17 @@ def test_large_pictures_that_move_are_kept_to_what_is_needed(flat: Page) -> None
     assert straighten(Page(np.asarray(large, np.uint8))).page.pixels.shape == large.shape
 
 
+def test_a_long_strip_keeps_its_height() -> None:
+    strip = np.full((300, 4000, 3), 230, np.uint8)
+    strip[145:148] = 0
+    photo, _ = photograph(
+        Page(strip), np.array([(100, 80), (4100, 160), (4090, 455), (95, 380)], np.float32), (4200, 540)
+    )
+    page = straighten(photo).page.pixels
+    assert page.shape[1] > 1.9 * 1500  # what an ordinary page may have
+    assert page.shape[0] * page.shape[1] <= 1.01 * 1500 * 500
+
+
 def odd_pictures() -> list[Pixels]:
     rng = np.random.default_rng(0)
     shapes = [(1, 1), (1, 5000), (5000, 1), (2, 3), (63, 64), (64, 64), (65, 4000), (4000, 65), (300, 300), (128, 129)]

@@ -41,14 +41,14 @@ _ENOUGH: Final = 2500  # points that say how rows lie
 _TRIES: Final = 3  # lines looked at on each side of the sheet
 
 
-def shrink(pixels: Pixels, long: int) -> Pixels:
-    """Reduced until its long side is ``long``; smaller pictures stay."""
+def shrink(pixels: Pixels, long: int, how: int = cv2.INTER_LINEAR) -> Pixels:
+    """Reduced until its long side is ``long``; smaller pictures stay; ``how`` is OpenCV's name of the way."""
     pixels = halve(pixels, long)
     scale = long / max(pixels.shape[:2])
     if scale >= 1:
         return pixels
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
 
 
 def halve(pixels: Pixels, long: int) -> Pixels:

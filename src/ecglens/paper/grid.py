@@ -25,6 +25,8 @@ _HIGHEST: Final = 49  # periods a square, up to which lines are told apart
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
 _LINE_SHARE: Final = 0.15  # of the pixels that grid lines cover at least
 _TEETH: Final = np.arange(1.0, 7.0)
+_MULTIPLES: Final = np.arange(1.0, 4.0)  # at which lines are looked for in each square
+_SURE: Final = 3.0  # times the spectrum around it, from which on a peak counts; twice as high, it counts in full
 _FIFTHS: Final = np.arange(1, 5) / 5
 _MIN_FIFTHS: Final = 0.5
 _BETWEEN: Final = (_TEETH - 0.5, _FIFTHS, np.array([1, 2, 4, 5, 7, 8]) / 3)  # no line repeats there
@@ -175,10 +177,15 @@ def _comb(profile: Floats, periods: Floats) -> Floats:
 
 
 def _teeth(profile: Floats, periods: Floats, multiples: Floats) -> Floats:
+    """Mean of the profile at ``multiples`` of each period; the higher ones, blurred in a photograph, weigh less."""
     at = periods[:, None] * multiples
-    inside = at < len(profile) - 1.5
-    values = np.interp(at, np.arange(len(profile)), profile) * inside
-    return np.asarray(values.sum(axis=1) / np.maximum(inside.sum(axis=1), 1))
+    weight = _weight(multiples) * (at < len(profile) - 1.5)
+    values = np.interp(at, np.arange(len(profile)), profile) * weight
+    return np.asarray(values.sum(axis=1) / np.maximum(weight.sum(axis=1), 1e-9))
+
+
+def _weight(multiples: Floats) -> Floats:
+    return np.asarray(np.maximum(multiples, 1) ** -0.7, np.float64)
 
 
 def _find_peaks(spectra: npt.NDArray[np.float32], across: float, down: float) -> _Peaks:
@@ -190,18 +197,40 @@ def _find_peaks(spectra: npt.NDArray[np.float32], across: float, down: float) ->
 
 def _highest(spectra: npt.NDArray[np.float32], near: tuple[float, float]) -> tuple[Floats, Floats]:
     """The highest peak near a frequency (across, down) in every square, (n, 2), and how far each stands out."""
-    reach = max(2, round(_NEAR * max(near)))
-    window = np.arange(-reach, reach + 1)
-    across, down = (round(each) + window for each in near)
-    around = spectra[:, down[:, None], across]
-    best = around.reshape(len(spectra), -1).argmax(axis=1)
-    row, column = down[best // len(window)], across[best % len(window)]
+    reach = max(2, round(_NEAR * max(near))) + 0.5
+    window = np.arange(-reach, reach + 0.5, 0.5)
+    across, down = (round(2 * each) / 2 + window for each in near)
+    height = _harmony(spectra, across, down)
+    inner = height[:, 1:-1, 1:-1].reshape(len(spectra), -1)
+    row, column = (each + 1 for each in np.divmod(inner.argmax(axis=1), len(window) - 2))
     number = np.arange(len(spectra))
     three = np.array([-1, 0, 1])[:, None]
-    sideways = _crest(spectra[number, row, column + three])
-    upright = _crest(spectra[number, row + three, column])
-    height = spectra[number, row, column] / np.maximum(np.median(around, axis=(1, 2)), 1e-9)
-    return np.column_stack([column + sideways, row + upright]), np.clip(height / 4 - 1, 0.0, 1.0)
+    sideways = _crest(height[number, row, column + three])
+    upright = _crest(height[number, row + three, column])
+    at = np.column_stack([across[column] + sideways / 2, down[row] + upright / 2])
+    return at, np.clip(inner.max(axis=1) / _SURE - 1, 0.0, 1.0)
+
+
+def _harmony(spectra: npt.NDArray[np.float32], across: Floats, down: Floats) -> Floats:
+    """How far lines of frequencies ``across`` and ``down`` stand out of each square's spectrum, (n, down, across).
+
+    It is the mean of what is at the frequency and its multiples: stripes of a screen and traces lack the multiples, and
+    these tell a frequency more exactly. Frequencies are whole or halves.
+    """
+    highest = float(max(across.max(), down.max()))
+    multiples = _MULTIPLES[_MULTIPLES * highest < _TILE / 2 - 1]
+    total = np.zeros((len(spectra), len(down), len(across)))
+    for multiple, weight in zip(multiples, _weight(multiples), strict=True):
+        here = _between(spectra, multiple * across, multiple * down)
+        usual = np.maximum(np.median(here, axis=(1, 2), keepdims=True), 1e-9)
+        total += weight * np.log1p(here / usual)
+    return np.asarray(np.exp(total / max(1e-9, _weight(multiples).sum())), np.float64)
+
+
+def _between(spectra: npt.NDArray[np.float32], across: Floats, down: Floats) -> npt.NDArray[np.float32]:
+    """The spectra at whole frequencies and, as the mean of their neighbours, halfway between."""
+    rows, columns = ((np.floor(each).astype(np.intp), np.ceil(each).astype(np.intp)) for each in (down, across))
+    return np.asarray(np.mean([spectra[:, row[:, None], column] for row in rows for column in columns], axis=0))
 
 
 def _crest(three: npt.NDArray[np.float32]) -> Floats:

@@ -24,6 +24,7 @@ Size = tuple[int, int]  # width, height
 MIN_SIDE: Final = 64  # pixels of a picture in which anything is looked for
 
 _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a sheet 300 mm wide
+_PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
 _WORK: Final = 720  # of the copy on which all is looked for
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _TURNED: Final = 0.008  # radians from which on a sheet lies askew
@@ -84,7 +85,8 @@ class _Pose:
         """The same of a picture of size ``given`` that was reduced to ``before``."""
         if not self.moved:
             return _stay(given, self.px_per_mm and self.px_per_mm * max(given) / max(before))
-        factor = min(max(given) / max(before), _FINEST / max(self.size))
+        finest = max(_FINEST / max(self.size), (_PIXELS / (self.size[0] * self.size[1])) ** 0.5)
+        factor = min(max(given) / max(before), finest)
         size = (max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor)))
         matrix = _resizing(self.size, size) @ self.matrix @ _resizing(given, before)
         corners = _map(self.corners, _resizing(before, given))
@@ -95,16 +97,20 @@ def straighten(page: Page) -> Scan:
     """Return ``page`` flat, upright, cropped to its sheet and evenly lit; traces, boxes and nodes move along.
 
     Pixels are resampled only where the sheet lies askew or does not fill the picture, and then to no more than 1500 a
-    side. Never raises for a valid page; a picture in which nothing is found comes back as it is.
+    side, or as many in all as a page of 1500 x 500 has. Never raises for a valid page; a picture in which nothing is
+    found comes back as it is.
     """
     given = _size_of(page.pixels)
     if min(given) < MIN_SIDE:
         return Scan(page, _rectangle(given).astype(np.float32), 0, np.eye(3))
     fine = halve(page.pixels, _FINEST)
     work = as_paper(shrink(fine, _WORK))
-    flat = _lay_flat(work, find_grid(darkest(work)))
+    lines = as_paper(shrink(fine, _WORK, cv2.INTER_AREA))  # in which lines 1 mm apart show no false ones
+    flat = _lay_flat(work, find_grid(darkest(lines)))
     turn = find_turn(flat.look(work), flat.px_per_mm)
     pose = flat.scaled(given, _size_of(work)).turned(turn)
+    if max(pose.size) > _FINEST:
+        fine = halve(page.pixels, max(pose.size))
     moved = _move(page, _even_out(_develop(page.pixels, fine, pose, turn)), pose)
     return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
 
