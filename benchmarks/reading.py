@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Rng = np.random.Generator
 HELD_LAYOUTS = ("3x4+2", "3x4-same", "6x2+1", "6x2-cabrera")
 HELD_STYLES = ("mac", "cardiofax", "green", "viewer")
-OFTEN = {"12x1": 1.0, "roll-1": 0.25, "roll-3": 0.6, "3x4+1-II": 2.0, "3x4+1": 1.5, "6x2": 1.5}
+OFTEN = {"12x1": 1.5, "roll-1": 0.25, "roll-3": 0.6, "3x4+1-II": 2.0, "3x4+1": 1.5, "6x2": 3.0, "6x2-shuffled": 2.0}
 ON_TRACE = 5.0  # pixels: names no farther from their trace stand on it
 FARTHEST = 120.0  # pixels from a name to a trace that might be its
 GAINS = ((5.0, 5.0), (20.0, 20.0), (10.0, 5.0))

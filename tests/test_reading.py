@@ -9,7 +9,7 @@ from ecglens.intervals import measure
 from ecglens.leads import INDEX, LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.layout import load_layout
-from ecglens.paper.reading import FS, Reading, _choose, read_page
+from ecglens.paper.reading import FS, Reading, _between, _choose, read_page
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import NAMES, Name
 from ecglens.paper.reading.rows import Stretch
@@ -247,3 +247,17 @@ def test_what_follows_the_last_of_twelve_leads_is_not_taken_for_it(record: Recor
 def test_a_page_a_little_askew_is_read(record: Record) -> None:
     page = render(record, "3x4+1", px_per_mm=5, rotation=1.5)
     assert read_page(page).missing == ()
+
+
+def test_a_trace_between_columns_keeps_its_edge_and_its_gaps() -> None:
+    columns = np.arange(200)
+    true = np.sin(2 * np.pi * 0.15 * np.arange(0, 200, 0.5)).astype(np.float32)  # 15 Hz at 100 columns a second
+    values, at = true[::2].copy(), (columns[5:-5] + 0.5).astype(np.float32)
+    values[50:55] = np.nan
+    found = _between(values, at)
+    assert at[np.isnan(found)].tolist() == [49.5, 50.5, 51.5, 52.5, 53.5, 54.5]
+    clear = np.abs(at - 52) > 6
+    np.testing.assert_allclose(found[clear], true[11:-10:2][clear], atol=0.05)
+    lines = np.interp(at, columns, true[::2])
+    assert np.std(lines) < 0.92 * np.std(true) < 0.97 * np.std(true) < np.std(found[clear])
+    np.testing.assert_array_equal(_between(values, columns.astype(np.float32)), values)

@@ -20,7 +20,7 @@ from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import find_names
 from ecglens.paper.reading.rows import Stretch, follow
-from ecglens.record import Record
+from ecglens.record import Record, Signal, fill_gaps
 
 PX_PER_MM: Final = 4.0  # of the page that is read: a column every 10 ms, a row every 25 uV
 SPEED: Final = 25.0  # mm/s
@@ -147,8 +147,17 @@ def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds:
         at = (times - start) * rate
         values = stretch.millivolts(GAIN * rate / SPEED)
         inside = (at >= -0.5) & (at <= len(values) - 0.5)
-        signal[INDEX[stretch.lead], inside] = np.interp(at[inside], np.arange(len(values)), values)
+        signal[INDEX[stretch.lead], inside] = _between(values, at[inside].astype(np.float32))
     return Record(signal, FS)
+
+
+def _between(values: Signal, at: Signal) -> Signal:
+    """Values (n,) at places between them, NaN where the nearest is; cubic, since lines would blunt every QRS."""
+    lost = np.isnan(values)
+    whole = fill_gaps(values[None])
+    found = cv2.remap(whole, at[None], np.zeros_like(at)[None], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)[0]
+    nearest = np.clip(np.rint(at).astype(int), 0, len(values) - 1)
+    return np.asarray(np.where(lost[nearest], np.float32(np.nan), found), np.float32)
 
 
 def _trace(stretch: Stretch, start: float, rate: float, read: tuple[int, ...], given: tuple[int, ...]) -> Trace:
