@@ -354,8 +354,10 @@ def as_planes(pixels: "torch.Tensor") -> "torch.Tensor":
     return pixels.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
-def fit(dataset: Dataset, out: Path, networks: Sequence[str], pages: int, steps: int, seed: int) -> None:
-    """Draw pages, train the networks on them, and write the graphs."""
+def fit(
+    dataset: Dataset, out: Path, networks: Sequence[str], begin: Path | None, pages: int, steps: int, seed: int
+) -> None:
+    """Draw pages, train the networks on them, from the graphs in ``begin`` on if it is given, and write the graphs."""
     import torch
 
     from ecglens.models.reading import NameFinder, TraceFollower
@@ -371,12 +373,43 @@ def fit(dataset: Dataset, out: Path, networks: Sequence[str], pages: int, steps:
         "traces": (trace_example, trace_loss, TraceFollower, 16, 5),
     }
     for name in networks:
-        example, loss, network, *sizes = plans[name]
+        example, loss, make, *sizes = plans[name]
         torch.manual_seed(seed)
-        write(train(kept, steps, np.random.default_rng(seed), example, loss, network(), *sizes), out / f"{name}.onnx")
+        network, rate = make(), 4e-3
+        if begin:
+            take_up(network, begin / f"{name}.onnx")
+            rate = 1.5e-3
+        fitted = train(kept, steps, np.random.default_rng(seed), example, loss, network, rate, *sizes)
+        write(fitted, out / f"{name}.onnx")
 
 
-def train(pages: list[Sheet], steps: int, rng: Rng, example, loss, network, batch: int, each: int) -> "torch.nn.Module":  # type: ignore[no-untyped-def]
+def take_up(network: "torch.nn.Module", path: Path) -> None:
+    """Give a network the weights of its graph, in which every norm is part of the convolution before it."""
+    import onnx
+    import torch
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    values = {tensor.name.removesuffix(".stored"): numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    stored = [
+        [torch.from_numpy(values[name].astype(np.float32)) for name in node.input[1:]]
+        for node in graph.node
+        if node.op_type == "Conv"
+    ]
+    modules = list(network.modules())
+    convolutions = [k for k, module in enumerate(modules) if isinstance(module, torch.nn.Conv2d | torch.nn.Conv1d)]
+    with torch.no_grad():
+        for k, (weight, bias) in zip(convolutions, stored, strict=True):
+            modules[k].weight.copy_(weight)
+            norm = modules[k + 1] if modules[k].bias is None else modules[k]
+            norm.bias.copy_(bias)
+            if norm is not modules[k]:
+                norm.running_var.fill_(1 - norm.eps)  # which with mean 0 and weight 1 changes nothing
+
+
+def train(
+    pages: list[Sheet], steps: int, rng: Rng, example, loss, network, rate: float, batch: int, each: int
+) -> "torch.nn.Module":  # type: ignore[no-untyped-def]
     """Return the running mean of the weights; ``each`` examples are cut from a page, and mixed with those of others."""
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -384,7 +417,7 @@ def train(pages: list[Sheet], steps: int, rng: Rng, example, loss, network, batc
     network.to(memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps, pct_start=0.1)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     waiting: list[tuple[np.ndarray, ...]] = []
     for step in range(steps):
         while len(waiting) < 6 * batch:
@@ -445,13 +478,14 @@ def main() -> None:
         "--fit", type=Path, metavar="FOLDER", help="train, and write the graphs, as in src/ecglens/paper/reading"
     )
     parser.add_argument("--networks", nargs="+", choices=("starts", "traces"), default=("starts", "traces"))
+    parser.add_argument("--begin", type=Path, metavar="FOLDER", help="of graphs whose weights to begin with")
     parser.add_argument("--pages", type=int, default=2200, help="to train on")
     parser.add_argument("--steps", type=int, default=3000)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     dataset = open_dataset(options.records)
     if options.fit:
-        fit(dataset, options.fit, options.networks, options.pages, options.steps, options.seed)
+        fit(dataset, options.fit, options.networks, options.begin, options.pages, options.steps, options.seed)
         return
     exams = dataset.in_folds([9])
     numbers = (np.random.default_rng([options.seed, number]) for number in range(options.count))
