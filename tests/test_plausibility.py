@@ -42,3 +42,23 @@ def test_a_finding_that_the_measured_rate_contradicts_is_doubted(
     assert f"{name} is called at a measured rate of {doubtful:.0f}/min" in doubt
     for rate in (sound, None):
         assert doubts(record, {"heart_rate_bpm": rate}, [label]) == []
+
+
+@pytest.mark.parametrize(
+    ("rate", "pr", "qrs", "qtc", "speed"),
+    [
+        (72, 165, 89, 382, None),  # medians of PTB-XL
+        (36, 297, 174, 529, "50"),  # the same ECGs at half their speed
+        (36, None, 174, 529, "50"),
+        (143, 82, 68, 270, "12.5"),
+        (55, 220, 150, 430, None),  # blocks, but no long QT
+    ],
+)
+def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
+    record: Record, rate: float, pr: float | None, qrs: float, qtc: float, speed: str | None
+) -> None:
+    measured = {"heart_rate_bpm": rate, "pr_ms": pr, "qrs_ms": qrs, "qtc_ms": qtc}
+    wanted = f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: check the speed"
+    assert doubts(record, measured, (), {"speed_from": "assumed"}) == [wanted] * bool(speed)
+    assert doubts(record, measured, (), {"speed_from": "given"}) == []
+    assert doubts(record, {}, (), {"speed_from": "assumed"}) == []

@@ -249,7 +249,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     quality = seen.quality
     if isinstance(seen.given, Record):
         called = {key for key, finding in findings.items() if finding.positive}
-        quality = quality | {"warnings": doubts(seen.given, seen.measurements, called)}
+        quality = quality | {"warnings": doubts(seen.given, seen.measurements, called, quality)}
     return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg)
 
 
@@ -304,6 +304,7 @@ def _read(seen: _Seen, page: Page) -> _Seen:
         "assumed_leads": list(reading.assumed),
         "trace_certainty": round(reading.certainty, 3),
         "scale": reading.scale,
+        **reading.settings.as_dict(),
     }
     seen = seen._replace(ecg=reading.page, quality=seen.quality | facts)
     if reading.record is None or reading.missing:

@@ -59,6 +59,9 @@ def _facts(diagnosis: Diagnosis) -> list[str]:
         "name not read, from its place": "assumed_leads",
     }
     lacks = [f"{what}: {' '.join(leads)}" for what, key in named.items() if (leads := quality.get(key))]
+    usual = (("speed_from", "25 mm/s"), ("gain_from", "10 mm/mV"))
+    assumed = [value for key, value in usual if quality.get(key) == "assumed"]
+    lacks += [f"assumed: {' and '.join(assumed)}"] * bool(assumed)
     if share := quality.get("missing_share"):
         lacks.append(f"{share:.1%} of the samples missing")
     return [", ".join(parts) for parts in (numbers, lacks) if parts]

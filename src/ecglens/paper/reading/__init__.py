@@ -4,13 +4,13 @@ The page is brought to ``PX_PER_MM``. One small network finds where a lead's nam
 (``names``); rows of names are cut out as strips, and another one says in every column of a strip how high the trace is
 (``rows``). Both were trained on drawn and worn pages (``benchmarks/reading.py``).
 
-What a page cannot tell is taken as usual and said to be so: a speed of 25 mm/s and a gain of 10 mm/mV; on paper without
-a grid, that a row is 10 s long.
+What is not said of a page is taken as usual and said to be so: a speed of 25 mm/s and a gain of 10 mm/mV; on paper
+without a grid, that a row is 250 mm long.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -20,14 +20,15 @@ from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import find_names
 from ecglens.paper.reading.rows import Stretch, follow
+from ecglens.paper.reading.settings import Settings
 from ecglens.record import Record, Signal, fill_gaps
 
-PX_PER_MM: Final = 4.0  # of the page that is read: a column every 10 ms, a row every 25 uV
-SPEED: Final = 25.0  # mm/s
-GAIN: Final = 10.0  # mm/mV
-FS: Final = PX_PER_MM * SPEED  # Hz
+PX_PER_MM: Final = 4.0  # of the page that is read: at 25 mm/s and 10 mm/mV, a column every 10 ms, a row every 25 uV
+FS: Final = 100.0  # Hz
+USUAL: Final = Settings()  # of pages of which nothing else is known
 SECONDS: Final = 10.0  # of a page; rows that are longer are rolls of leads one after the other
 USUAL_WIDTH: Final = 270.0  # mm of a page that does not say
+USUAL_ROW: Final = 250.0  # mm of its rows
 
 # Least resolution at which names are read, pixels a mm: the smallest lettering, 2.4 mm, is then 5 pixels high. Below,
 # V5 and V6 look the same to people, too, at 1.5 on worn pages and at 1 on new ones.
@@ -35,7 +36,7 @@ LEAST_PX_PER_MM: Final = 2.0
 
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
 _LONGEST: Final = 4000.0  # pixels a side of it
-_SLOWEST, _FASTEST = 40.0, 400.0  # columns a second; beyond, the scale was found wrong
+_FINEST, _COARSEST = 1.6, 16.0  # columns a mm; beyond, the scale was found wrong
 _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
 _UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
 _ALIKE: Final = 0.8  # correlation of a strip with its own lead where that is read too badly to tell
@@ -53,7 +54,8 @@ class Reading:
     a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
     that were read, in the times of ``beside``. ``missing`` names leads that were not found, ``assumed`` those whose
     names follow from a usual order of leads, not from print. ``certainty`` is the mean probability (0-1) that the least
-    certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from.
+    certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from: "grid", "none", or
+    how long a row then is, such as "row of 10 s". ``settings`` are speed and gains.
     """
 
     record: Record | None
@@ -62,7 +64,8 @@ class Reading:
     missing: tuple[str, ...]
     assumed: tuple[str, ...]
     certainty: float
-    scale: Literal["grid", "row of 10 s", "none"]
+    scale: str
+    settings: Settings
 
 
 def resolution(page: Page) -> float:
@@ -70,7 +73,7 @@ def resolution(page: Page) -> float:
     return page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH
 
 
-def read_page(page: Page) -> Reading:
+def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     """Read a straightened page. Never raises for a page of pixels; what is not found is missing.
 
     Where it is open to which traces the names belong, most leads count, then how near to where names say traces begin.
@@ -78,7 +81,8 @@ def read_page(page: Page) -> Reading:
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
     ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in find_names(pixels))
     likelier, *others = map(_choose, ways)
-    return _reading(page, pixels, min([likelier, *others], key=lambda way: _misfit(way, way is likelier)))
+    chosen = min([likelier, *others], key=lambda way: _misfit(way, way is likelier))
+    return _reading(page, pixels, chosen, settings)
 
 
 def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
@@ -86,22 +90,22 @@ def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
     return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches) - _FAVOUR * likelier
 
 
-def _reading(page: Page, pixels: Pixels, stretches: list[Stretch]) -> Reading:
+def _reading(page: Page, pixels: Pixels, stretches: list[Stretch], settings: Settings) -> Reading:
     """What the leads' traces give; ``pixels`` are those of the page that is read."""
     factor = pixels.shape[1] / page.pixels.shape[1]
     missing = tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches})
     origin = min((stretch.x for stretch in stretches), default=0)
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
-    px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / (SECONDS * SPEED)
-    rate = px_per_mm * SPEED
-    if not stretches or not _SLOWEST <= rate <= _FASTEST:
-        return Reading(None, None, replace(page, traces=()), missing, (), 0.0, "none")
+    px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / USUAL_ROW
+    if not stretches or not _FINEST <= px_per_mm <= _COARSEST:
+        return Reading(None, None, replace(page, traces=()), missing, (), 0.0, "none", settings)
+    rate = px_per_mm * settings.speed
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
-    record = beside = _record(stretches, starts, rate, max(seconds, SECONDS))
+    record = beside = _record(stretches, starts, rate, max(seconds, SECONDS), settings)
     if seconds > SECONDS + _SPARE:
         starts = [0.0] * len(stretches)
-        beside = _record(stretches, starts, rate, SECONDS)
+        beside = _record(stretches, starts, rate, SECONDS, settings)
     traces = tuple(
         _trace(stretch, start, rate, pixels.shape, page.pixels.shape)
         for stretch, start in zip(stretches, starts, strict=True)
@@ -109,7 +113,8 @@ def _reading(page: Page, pixels: Pixels, stretches: list[Stretch]) -> Reading:
     read = replace(page, px_per_mm=px_per_mm / factor, traces=traces)
     certainty = min(stretch.likelihood for stretch in stretches)
     assumed = tuple(stretch.lead for stretch in stretches if stretch.assumed)
-    return Reading(record, beside, read, missing, assumed, certainty, "grid" if page.px_per_mm else "row of 10 s")
+    scale = "grid" if page.px_per_mm else f"row of {USUAL_ROW / settings.speed:g} s"
+    return Reading(record, beside, read, missing, assumed, certainty, scale, settings)
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
@@ -139,13 +144,13 @@ def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
     return any(strip.coincides(other) or strip.likeness(other) > own + _UNLIKE for other in others)
 
 
-def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float) -> Record:
+def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float, settings: Settings) -> Record:
     """The leads at their times (s), columns that come at ``rate`` (1/s) interpolated to ``FS``."""
     times = np.arange(round(min(seconds, _LONGEST_ROW) * FS)) / FS
     signal = np.full((len(LEADS), len(times)), np.nan, np.float32)
     for stretch, start in zip(stretches, starts, strict=True):
         at = (times - start) * rate
-        values = stretch.millivolts(GAIN * rate / SPEED)
+        values = stretch.millivolts(rate / settings.speed * settings.gain(stretch.lead))
         inside = (at >= -0.5) & (at <= len(values) - 0.5)
         signal[INDEX[stretch.lead], inside] = _between(values, at[inside].astype(np.float32))
     return Record(signal, FS)
