@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import ecglens
-from ecglens.diagnosis import diagnose, diagnose_file
+from ecglens.diagnosis import agreed_beats, diagnose, diagnose_file
 from ecglens.errors import FAULT, ModelError, UsageError
 from ecglens.io import wfdb
 from ecglens.labels import KEYS
@@ -57,6 +57,12 @@ def test_a_page_is_measured_as_its_signal_is(record: Record) -> None:
     page, signal = diagnose(ecglens.render(record, "3x4+1-II", px_per_mm=6)), diagnose(record)
     for key, most in (("heart_rate_bpm", 2), ("qrs_ms", 25), ("qt_ms", 40)):
         assert page.measurements[key] == pytest.approx(signal.measurements[key], abs=most), key
+
+
+def test_a_beat_found_one_way_counts_where_the_other_overlooked_it() -> None:
+    one, other = np.array([0.6, 1.5, 2.4, 4.2, 4.3]), np.array([0.62, 1.33, 1.5, 2.4, 3.3, 4.2])
+    assert agreed_beats(one, other).tolist() == [0.62, 1.5, 2.4, 3.3, 4.2]  # 1.33 is a P wave, 4.3 half a beat
+    assert agreed_beats(one, np.empty(0)).size == agreed_beats(np.empty(0), other).size == 0
 
 
 def test_a_page_that_lacks_leads_is_not_answered_for(record: Record) -> None:

@@ -27,6 +27,8 @@ from ecglens.signal import flat_leads
 SCHEMA = "ecglens/1"
 LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
 THROUGHOUT = 0.8  # share of a page's time that a rhythm strip covers
+SAME_BEAT = 0.12  # s between two findings of one beat
+CLEAR = 0.6  # of the usual distance between beats, by which another one lies clear of them
 UNSCALED = "The scale of the paper cannot be told: take a picture of the whole page on which its grid is seen"
 UNCERTAIN = "The traces cannot be followed for certain: take the picture again, sharper, flat and in even light"
 
@@ -319,13 +321,27 @@ def _read(seen: _Seen, page: Page) -> _Seen:
 
 
 def _measured(record: Record) -> Measurements:
-    """Intervals from all leads, the rate from those shown throughout, if any: where columns meet, beats are cut."""
+    """Intervals from all leads; the rate from them and from those shown throughout, if any.
+
+    Where columns meet, beats are cut in two; in a single lead, P waves may look like beats.
+    """
     throughout = (~np.isnan(record.signal)).mean(axis=1) > THROUGHOUT
     measured = measure(record)
     if throughout.all() or not throughout.any():
         return measured
     rhythm = Record(np.where(throughout[:, None], record.signal, np.float32(np.nan)), record.fs)
-    return replace(measured, heart_rate=measure(rhythm).heart_rate)
+    beats = agreed_beats(measured.r_peaks, measure(rhythm).r_peaks)
+    return replace(measured, heart_rate=60 / float(np.diff(beats).mean())) if len(beats) > 1 else measured
+
+
+def agreed_beats(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Beats (s) found both ways, in order, and those found one way that lie far from these: the other missed them."""
+    both = np.array([beat for beat in other if np.abs(one - beat).min(initial=np.inf) < SAME_BEAT])
+    if len(both) < 2:
+        return both
+    clear = CLEAR * float(np.median(np.diff(both)))
+    alone = [beat for beat in (*one, *other) if np.abs(both - beat).min() > clear]
+    return np.sort(np.concatenate([both, alone]))
 
 
 def _unread(missing: Sequence[str], page: Page) -> str:
