@@ -4,6 +4,7 @@
     python benchmarks/reading.py --records PTBXL --count 100 --seed 7 --held    layouts and styles held out of training
     python benchmarks/reading.py --records PTBXL --fit OUT                      train
     python benchmarks/reading.py --records PTBXL --fit OUT --networks starts    train that one: 20 minutes on one core
+    python benchmarks/reading.py --records PTBXL --fit OUT --begin FOLDER       train on from the graphs in a folder
 
 Pages are records of PTB-XL (to measure: fold 9; to train: folds 1 to 8), drawn in random layouts and styles, most of
 them worn, and straightened. Measured are the share of pages on which all twelve leads are found, of leads that are
@@ -11,8 +12,10 @@ taken for another one's place, and how far the traces read are from the true one
 the median, and the share of columns that are more than 1 mm (0.1 mV) off.
 
 ``starts.onnx`` in the package is what ``--networks starts`` gives. ``names.onnx``, which finds names as well, but says
-nothing of the side on which they stand, and ``traces.onnx`` are of earlier versions of this command: pages had 3.2 to 8
-pixels a mm, and rows at least 0.75 times their usual height. On photographs ``names.onnx`` reads more lettering.
+nothing of the side on which they stand, is of an earlier version of this command: pages had 3.2 to 8 pixels a mm, and
+rows at least 0.75 times their usual height. On photographs it reads more lettering. ``traces.onnx`` went on from one of
+that version, with six rows drawn more often, since tall complexes of one row were taken for the next one's:
+``--networks traces --begin FOLDER --pages 1200 --steps 1500 --seed 11``.
 """
 
 import argparse
