@@ -62,6 +62,7 @@ def test_a_page_is_measured_as_its_signal_is(record: Record) -> None:
 def test_a_beat_found_one_way_counts_where_the_other_overlooked_it() -> None:
     one, other = np.array([0.6, 1.5, 2.4, 4.2, 4.3]), np.array([0.62, 1.33, 1.5, 2.4, 3.3, 4.2])
     assert agreed_beats(one, other).tolist() == [0.62, 1.5, 2.4, 3.3, 4.2]  # 1.33 is a P wave, 4.3 half a beat
+    assert len(agreed_beats(np.array([0.6, 1.4, 2.2, 3.05]), np.array([0.6, 1.4, 2.2, 2.9]))) == 4  # not one beat twice
     assert agreed_beats(one, np.empty(0)).size == agreed_beats(np.empty(0), other).size == 0
 
 
@@ -81,7 +82,7 @@ def test_a_page_too_small_for_its_names_is_refused_as_such(record: Record) -> No
             page.pixels[y0:y1, x0:x1] = 255
     answer = diagnose(page)
     width = page.pixels.shape[1]
-    assert f"too small for the leads' names to be read ({width} x" in answer.reason
+    assert f"too small in the picture for the leads' names to be read ({width} x" in answer.reason
     assert f"at least {int(np.ceil(width / 1.4 * 2 / 50)) * 50} pixels across" in answer.reason
 
 

@@ -120,6 +120,7 @@ def test_several_networks_answer_with_their_mean(tmp_path: Path) -> None:
     folders = [tmp_path / "1", tmp_path / "2"]
     card = json.loads(export(folders, tmp_path / "both.onnx", name="both", version="1", storage="float32").read_text())
     assert [network["epoch"] for network in card["networks"]] == [1, 2]
+    assert "epoch" not in card
     inputs = example_inputs(spec)
     singles = [run(to_onnx([Trained(network, spec, {})]), inputs) for network in networks]
     together = run(onnx.load(tmp_path / "both.onnx"), inputs)

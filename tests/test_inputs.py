@@ -186,6 +186,10 @@ def test_leads_that_follow_each_other_on_a_roll_share_a_mean_beat_of_their_own_t
     expected = mean_beat(prepare_record(Record(apart, 100.0), spec).signal, measured.r_peaks, 100.0)
     np.testing.assert_array_equal(tensors["beats"], expected[None])
     assert tensors["signal"].shape == (1, 12, 1000)
+    short, _ = signal_tensors(
+        Record(beside, 100.0), SignalSpec(100.0, 500, partial=True, beats=True), measured, Record(apart, 100.0)
+    )
+    np.testing.assert_array_equal(short["beats"], np.repeat(expected[None], len(short["signal"]), axis=0))
 
 
 def test_a_window_of_ten_seconds_takes_five() -> None:

@@ -1,5 +1,6 @@
 """Packed records come back as they were, to the next 10 uV."""
 
+import bz2
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def test_no_records_are_a_pack(tmp_path: Path) -> None:
 def test_a_damaged_pack_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "a.bz2"
     write_pack(path, [noisy(1000, 100.0)], {})
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(FileError, match="copy it again"):
-        read_pack(path)
+    for content in (path.read_bytes()[:-100], b"", bz2.compress(b"PK\x03\x04 no archive")):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match="copy it again"):
+            read_pack(path)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from ecglens import config, train
+from ecglens.cli import app
 from ecglens.datasets.index import open_dataset
 from ecglens.datasets.store import Store, open_store, pack_exams
 from ecglens.errors import ConfigError, UsageError
@@ -103,6 +105,15 @@ def test_the_image_network_trains_in_two_stages(simulated_ptbxl: Path, tmp_path:
     norms = [name for name in first if "running_mean" in name]
     assert all(torch.equal(first[name], last[name]) for name in norms)
     assert not torch.equal(first["net._fc.weight"], last["net._fc.weight"])
+
+
+def test_the_command_takes_another_seed_than_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Recipe] = []
+    monkeypatch.setattr(train, "train", lambda kind, data, out, recipe, **_: seen.append(recipe))
+    for more in ([], ["--seed", "7"]):
+        arguments = ["train", "signal", "--data", str(tmp_path), "--out", str(tmp_path), *more]
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert [recipe.seed for recipe in seen] == [1, 7]
 
 
 def test_the_residual_network_trains_on_whole_signals_and_on_parts(simulated_ptbxl: Path, tmp_path: Path) -> None:

@@ -414,9 +414,7 @@ def train(
 def export(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            help="The folder that `ecglens train` wrote; of several, of one recipe, the mean answer counts."
-        ),
+        typer.Argument(help="The folder that `ecglens train` wrote; of several that take the same, the mean counts."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The ONNX file to write; its card goes beside it.")],
     name: Annotated[str, typer.Option(help="The model's name.")],
@@ -430,6 +428,8 @@ def export(
     from ecglens.models.export import export as write
 
     typer.echo(str(write(runs, output, name=name, version=version, storage=storage.value)))
+    if len(runs) > 1:
+        typer.echo("calibrated for the first run alone: next, ecglens evaluate --calibrate", err=True)
 
 
 @app.command()

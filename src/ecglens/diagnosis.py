@@ -340,8 +340,11 @@ def agreed_beats(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[
     if len(both) < 2:
         return both
     clear = CLEAR * float(np.median(np.diff(both)))
-    alone = [beat for beat in (*one, *other) if np.abs(both - beat).min() > clear]
-    return np.sort(np.concatenate([both, alone]))
+    beats = both
+    for beat in (*one, *other):
+        if np.abs(beats - beat).min() > clear:
+            beats = np.append(beats, beat)
+    return np.sort(beats)
 
 
 def _unread(missing: Sequence[str], page: Page) -> str:
@@ -350,8 +353,8 @@ def _unread(missing: Sequence[str], page: Page) -> str:
         height, width = page.pixels.shape[:2]
         wanted = int(np.ceil(width * LEAST_PX_PER_MM / scale / 50)) * 50
         return (
-            f"The picture is too small for the leads' names to be read ({width} x {height} pixels): "
-            f"scan or photograph the page with at least {wanted} pixels across"
+            f"The page is too small in the picture for the leads' names to be read ({width} x {height} pixels): "
+            f"scan it or photograph it from nearer, with at least {wanted} pixels across the page"
         )
     if len(missing) == len(LEADS):
         return (
@@ -389,7 +392,6 @@ def _run(seen: _Seen, model: Model) -> tuple[Array, Array]:
     logits, maps, *of_beats = model.run(inputs)
     evidence = explain.join(maps, starts, spec.duration, ecg.duration)
     if of_beats and seen.measured and seen.apart is None:
-        begin, end = -BEFORE_BEAT, AFTER_BEAT
-        peaks = seen.measured.r_peaks
-        evidence += explain.spread(of_beats[0].mean(axis=0), peaks, (begin, end), ecg.duration, evidence.shape[1])
+        span, peaks = (-BEFORE_BEAT, AFTER_BEAT), seen.measured.r_peaks
+        evidence += explain.spread(of_beats[0].mean(axis=0), peaks, span, ecg.duration, evidence.shape[1])
     return logits.mean(axis=0), evidence

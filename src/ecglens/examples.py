@@ -32,12 +32,13 @@ LEAD_GAIN_SD = 0.05  # of the log amplitude of one lead against the others
 LEVEL_SD_MV = 0.01
 NOISE_MV = 0.02
 PEAK_SD = 0.006  # s by which a beat may be found too early or too late
-# Traces read off pages have lost their edge: of the amplitude 0.89, 0.74 and 0.60 are left at 10, 20 and 30 Hz. With
-# three samples at 100 Hz weighed b, 1 - 2 b and b, b = 0.19, it would be 0.93, 0.74 and 0.50.
+# Traces read off pages lose their edge. When lines joined their columns, 0.89, 0.74 and 0.60 of the amplitude were left
+# at 10, 20 and 30 Hz; cubics leave more. With three samples at 100 Hz weighed b, 1 - 2 b and b, b = 0.19, it would be
+# 0.93, 0.74 and 0.50.
 BLUNT = 0.25  # the most of b
 LOST_PEAK = 0.03  # share of the beats that are overlooked on a page
 FALSE_PEAK = 0.15  # share of pages on which a beat is found where there is none
-LOST_LEAD = 0.05  # share of examples in which a lead is lost
+LOST_LEAD = 0.05  # share of examples with mean beats in which a lead is lost, besides those of ``_misread``
 SHORT = 0.25  # share of whole signals that are cut short, to no less than ``inputs.LEAST_DURATION``
 SPARE = 0.6  # s by which a page's last column may be short, so that a record that just fills it starts anywhere
 PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; the others the whole record
@@ -172,8 +173,8 @@ def _misread(record: Record, rng: np.random.Generator) -> Record:
         out[rng.integers(len(out)), first : first + length] = np.nan
     if rng.random() < 0.1:
         out *= np.float32(rng.choice([0.5, 2.0]))  # gains of 5 or 20 mm/mV taken for 10
-    blunt = np.float32(rng.uniform(0, BLUNT))
-    out[:, 1:-1] = blunt * (out[:, :-2] + out[:, 2:]) + (1 - 2 * blunt) * out[:, 1:-1]
+    blunt, step = np.float32(rng.uniform(0, BLUNT)), max(1, round(record.fs / 100))
+    out[:, step:-step] = blunt * (out[:, : -2 * step] + out[:, 2 * step :]) + (1 - 2 * blunt) * out[:, step:-step]
     return Record(out, record.fs)
 
 

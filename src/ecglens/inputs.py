@@ -182,9 +182,10 @@ def signal_tensors(
         inputs["scalars"] = np.tile(scalars(measured), (len(windows), 1))
     if spec.beats:
         assert measured is not None
-        sources = windows if apart is None else [prepare_record(apart, spec).signal]
-        found = [
-            mean_beat(source, measured.r_peaks - start, spec.fs) for source, start in zip(sources, starts, strict=True)
-        ]
-        inputs["beats"] = np.stack(found)
+        if apart is None:
+            found = zip(windows, starts, strict=True)
+            beats = [mean_beat(window, measured.r_peaks - start, spec.fs) for window, start in found]
+        else:  # one mean beat, of all that is shown, for every window
+            beats = [mean_beat(prepare_record(apart, spec).signal, measured.r_peaks, spec.fs)] * len(windows)
+        inputs["beats"] = np.stack(beats)
     return inputs, starts

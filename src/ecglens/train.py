@@ -165,7 +165,7 @@ def _stores(
 ) -> tuple[Store, Store]:
     """The exams to train and to validate on: the first of the team makes what ``out`` lacks while the others wait."""
     folders = out / "train", out / "valid"
-    measured = recipe.scalars or recipe.auxiliary or spec.beats
+    measured = recipe.scalars or recipe.auxiliary or spec.beats or recipe.teacher is not None  # it may take beats
     if exams is not None:
         for folder, part in zip(folders, exams.split(recipe.train_folds, recipe.valid_folds), strict=True):
             with _counted(f"packing {folder.name}", len(part)) as tick:
@@ -296,7 +296,8 @@ class Run:
 
     def _precision(self) -> Any:
         """bfloat16 where the device is made for it: several times as fast, and as good."""
-        fast = self.device.type == "cuda" or torch.cpu.get_capabilities().get("amx_bf16", False)
+        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions cannot say
+        fast = self.device.type == "cuda" or able.get("amx_bf16", False)
         return torch.autocast(self.device.type, dtype=torch.bfloat16) if fast else nullcontext()
 
     def _finish_epoch(self, per_epoch: int, facts: dict[str, float]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ def read_pack(path: Path) -> tuple[list[Record], Facts]:
     try:
         facts = dict(np.load(BytesIO(bz2.decompress(path.read_bytes()))))
         differences, lengths, rates = (facts.pop(name) for name in ("differences", "lengths", "rates"))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise FileError(f"{path.name} is damaged: copy it again, or remove it to have it made anew") from error
     steps = np.cumsum(differences, axis=1, dtype=np.int16)
     parts = np.split(steps, np.cumsum(lengths)[:-1], axis=1) if len(lengths) else []

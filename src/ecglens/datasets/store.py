@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 Half = npt.NDArray[np.float16]
 
-MOST_BEATS: Final = 60  # of an exam: 10 s at 360 a minute
+MOST_BEATS: Final = 600  # of an exam that are kept: five minutes at 120 a minute
 PART: Final = 1024  # exams, of which a part takes some 4 MB
 SAMPLES, FACTS = "samples.f16", "facts.npz"
 

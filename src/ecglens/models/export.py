@@ -74,7 +74,9 @@ def export(folders: Sequence[Path], out: Path, *, name: str, version: str, stora
     runs = [load_trained(folder) for folder in folders]
     first = runs[0]
     if any(run.spec != first.spec for run in runs):
-        raise ModelError("these runs take different inputs: export those of one recipe together")
+        raise ModelError(
+            "these runs take different inputs: export those whose recipes agree in fs, seconds, beats and partial"
+        )
     graph = compress(to_onnx(runs), storage).SerializeToString()
     card = {
         "name": name,
@@ -87,7 +89,9 @@ def export(folders: Sequence[Path], out: Path, *, name: str, version: str, stora
         **first.facts,
     }
     if len(runs) > 1:
-        card["networks"] = [{key: run.facts.get(key) for key in ("recipe", "init", "epoch", "scores")} for run in runs]
+        own = ("recipe", "init", "epoch", "scores")  # of each network; none of them is the model's
+        card = {key: value for key, value in card.items() if key not in own}
+        card["networks"] = [{key: run.facts.get(key) for key in own} for run in runs]
     path = out.with_suffix(".json")
     replace_file(out, lambda p: p.write_bytes(graph))
     replace_file(path, lambda p: p.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""The two networks that read a page (``paper.reading``): where names of leads stand, and how high a trace is.
+"""The two kinds of networks that read a page (``paper.reading``): where names of leads stand, and how high a trace is.
 
 Both are small convolutional pyramids that go down to a sixteenth of the page and up again, adding what they saw on the
-way (Lin et al., CVPR 2017). ``benchmarks/reading.py --fit`` trains them.
+way (Lin et al., CVPR 2017). ``benchmarks/reading.py --fit`` trains them; ``names.onnx`` is of an earlier NameFinder.
 """
 
 import torch

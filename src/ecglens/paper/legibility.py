@@ -29,9 +29,7 @@ LEGIBLE_WIDTH: Final = 550  # pixels across a page of usual width from which the
 # Share of the sharpest steps in the ink's darkness: hardly a page worn to grade 0.6 at most has less, and most with a
 # blur of 3 pixels at 720 pixels a page do.
 MIN_SHARPNESS: Final = 0.25
-ARGUABLE_SHARPNESS: Final = (
-    0.14  # of pages whose leads may be read all the same: a blur of 0.6 mm, and most photographs
-)
+ARGUABLE_SHARPNESS: Final = 0.14  # of pages whose leads may be read all the same: a blur of 0.6 mm, most photographs
 MIN_CONTRAST: Final = 0.06
 
 # What a picture shows, in the order of the network's answers; the turned ones by where the top of the page points.

@@ -1,8 +1,8 @@
 """Read a page: find the names of its leads, follow their traces, and give them back as a signal in mV.
 
-The page is brought to ``PX_PER_MM``. One small network finds where a lead's name is printed and where its trace begins
-(``names``); rows of names are cut out as strips, and another one says in every column of a strip how high the trace is
-(``rows``). Both were trained on drawn and worn pages (``benchmarks/reading.py``).
+The page is brought to ``PX_PER_MM``. Two small networks find where a lead's name is printed, one of them also where its
+trace begins (``names``); rows of names are cut out as strips, and a third one says in every column of a strip how high
+the trace is (``rows``). All were trained on drawn and worn pages (``benchmarks/reading.py``).
 
 What is not said of a page is taken as usual and said to be so: a speed of 25 mm/s and a gain of 10 mm/mV; on paper
 without a grid, that a row is 250 mm long.
@@ -139,7 +139,7 @@ def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
     if strip.lead not in shown:
         return False
     itself = shown[strip.lead]
-    own = strip.likeness(itself) if itself.likelihood >= _WELL else max(strip.likeness(itself), _ALIKE)
+    own = strip.likeness(itself) if itself.likelihood >= _WELL else max(_ALIKE, strip.likeness(itself))  # may be NaN
     others = [stretch for stretch in shown.values() if stretch is not itself and stretch.likelihood >= _WELL]
     return any(strip.coincides(other) or strip.likeness(other) > own + _UNLIKE for other in others)
 
@@ -152,7 +152,8 @@ def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds:
         at = (times - start) * rate
         values = stretch.millivolts(rate / settings.speed * settings.gain(stretch.lead))
         inside = (at >= -0.5) & (at <= len(values) - 0.5)
-        signal[INDEX[stretch.lead], inside] = _between(values, at[inside].astype(np.float32))
+        if inside.any():
+            signal[INDEX[stretch.lead], inside] = _between(values, at[inside].astype(np.float32))
     return Record(signal, FS)
 
 
