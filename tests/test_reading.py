@@ -9,7 +9,7 @@ from ecglens.intervals import measure
 from ecglens.leads import INDEX, LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.layout import load_layout
-from ecglens.paper.reading import FS, Reading, _between, _choose, read_page
+from ecglens.paper.reading import FS, Reading, _between, _choose, read_page, rows
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import NAMES, Name
 from ecglens.paper.reading.rows import Stretch
@@ -261,3 +261,13 @@ def test_a_trace_between_columns_keeps_its_edge_and_its_gaps() -> None:
     lines = np.interp(at, columns, true[::2])
     assert np.std(lines) < 0.92 * np.std(true) < 0.97 * np.std(true) < np.std(found[clear])
     np.testing.assert_array_equal(_between(values, columns.astype(np.float32)), values)
+
+
+@pytest.mark.parametrize(("level", "columns"), [(-5.0, 0), (10.0, 300), (195.0, 300), (205.0, 0)])
+def test_nothing_is_read_beyond_the_page(level: float, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network sees a trace in the middle of every strip."""
+    middle = np.full(300, (rows.HEIGHT - 1) / 2, np.float32)
+    monkeypatch.setattr(rows, "_ask", lambda strip: (middle.copy(), np.ones(300, np.float32)))
+    name = Name(np.zeros(len(NAMES), np.float32), (16.0, level), "I")
+    found = rows.follow(np.zeros((200, 300, 3), np.uint8), [name])
+    assert [np.isfinite(stretch.heights).sum() for stretch in found] == [columns - 16] * bool(columns)

@@ -85,6 +85,7 @@ def follow(pixels: Pixels, row: list[Name]) -> list[Stretch]:
     strip = _cut(pixels, first, level)
     heights, certainty = _ask(strip)
     heights += level - (HEIGHT - 1) / 2
+    heights[(heights < -0.5) | (heights > len(pixels) - 0.5)] = np.nan  # beyond the page there is nothing to read
     starts = [max(round(name.start[0]), first) for name in row]
     last = starts[-1] + round(_LONGER * max(np.diff(starts))) if len(row) > 1 else pixels.shape[1]
     ends = [*starts[1:], min(last, pixels.shape[1])]
