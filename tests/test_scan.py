@@ -4,8 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from ecglens.paper import scan
 from ecglens.paper.drawing import render
 from ecglens.paper.furniture import Notes
+from ecglens.paper.grid import Grid
 from ecglens.paper.page import NODE_MM, Page, Pixels, Points, transform
 from ecglens.paper.scan import Scan, straighten
 from ecglens.record import Record
@@ -117,6 +119,13 @@ def test_the_grid_gives_the_scale(px_per_mm: float, record: Record) -> None:
 
 def test_without_a_grid_there_is_no_scale(record: Record) -> None:
     assert straighten(Page(render(record, "3x4+1", "plain").pixels)).page.px_per_mm is None
+
+
+def test_a_grid_too_fine_for_a_sheet_is_none(photo: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan, "find_grid", lambda _: Grid(np.diag([0.001, 0.05, 1.0]), 0.0))  # 141 pixels a mm
+    found = straighten(photo)
+    assert found.page.px_per_mm is None
+    assert max(found.page.pixels.shape) < 2 * max(photo.pixels.shape)
 
 
 def test_uneven_light_is_evened_out(flat: Page) -> None:

@@ -29,6 +29,7 @@ _WORK: Final = 720  # of the copy on which all is looked for
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _TURNED: Final = 0.008  # radians from which on a sheet lies askew
 _MARGIN: Final = 0.01  # of the long side, left around what is printed
+_MOST_PX_PER_MM: Final = 12.0  # of that copy: a sheet is 60 mm wide or more; finer, and what was found is no grid
 _MAX_MISFIT: Final = 0.04  # of the grid on a sheet that is flat enough to go by it
 _SQUARE: Final = 0.05  # radians by which the edges of a sheet seen from above may differ
 _LIGHT: Final = 48  # long side of the copy on which the light is judged
@@ -147,8 +148,9 @@ def _lay_flat(work: Pixels, grid: Grid | None) -> _Pose:
     """How the sheet lies in the picture."""
     size = _size_of(work)
     edges = find_edges(work)
-    if grid is not None and grid.misfit <= _MAX_MISFIT:
-        pose = _by_grid(work, edges, grid)
+    by_grid = _by_grid(work, edges, grid) if grid is not None and grid.misfit <= _MAX_MISFIT else None
+    if by_grid is not None and by_grid.px_per_mm is not None and by_grid.px_per_mm <= _MOST_PX_PER_MM:
+        pose = by_grid
     elif any(edge is not None for edge in edges) and _agree(edges):
         pose = _by_edges(size, edges)
     else:
