@@ -208,7 +208,7 @@ def test_pages_are_worn_and_laid_out_as_the_recipe_says(store: Store) -> None:
     fresh, worn = (Examples(store, ImageSpec(size=64), recipe)[Key(4, 1, 64)]["pixels"] for recipe in (TINY, WORN))
     assert fresh.shape == worn.shape
     assert not torch.equal(fresh, worn)
-    with pytest.raises(ValueError, match="wear and worn from 0 to 1"):
+    with pytest.raises(ValueError, match="wear, worn and whole from 0 to 1"):
         replace(TINY, wear=1.5)
 
 
