@@ -1,8 +1,8 @@
 """From logits to answers: probabilities that mean what they say, and how sure one must be to answer.
 
 All of it is fitted on validation exams and travels in the model's card. What is said of those same exams comes from
-``cross_fit``: each exam is answered by a fit on other patients. Platt's calibration is simple, and of none, temperature,
-Platt, beta and isotonic none has notably less log loss or calibration error on PTB-XL's fold 9
+``cross_fit``: each exam is answered by a fit on other patients. Platt's calibration is simple, and neither temperature
+nor beta nor isotonic calibration has notably less log loss or calibration error on PTB-XL's fold 9
 (``benchmarks/calibration.py``).
 """
 
