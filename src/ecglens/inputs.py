@@ -175,13 +175,12 @@ def signal_tensors(
     check_record(record, spec)
     windows, starts = signal_windows(prepare_record(record, spec), spec)
     inputs = {"signal": windows}
-    if spec.scalars or spec.beats:
-        measured = measured or measure(apart or record)
+    if not (spec.scalars or spec.beats):
+        return inputs, starts
+    measured = measured or measure(apart or record)
     if spec.scalars:
-        assert measured is not None
         inputs["scalars"] = np.tile(scalars(measured), (len(windows), 1))
     if spec.beats:
-        assert measured is not None
         if apart is None:
             found = zip(windows, starts, strict=True)
             beats = [mean_beat(window, measured.r_peaks - start, spec.fs) for window, start in found]

@@ -93,10 +93,8 @@ def train(
             torch.manual_seed(recipe.seed + team.rank)  # each drops out other activations
         answers = None
         if teacher and taught and isinstance(spec, SignalSpec):
-            answers = sigmoid(predict(teacher.to(where), Windows(stores[0], taught, recipe), where, workers)).astype(
-                np.float32
-            )
-            teacher = taught = None
+            logits = predict(teacher.to(where), Windows(stores[0], taught, recipe), where, workers)
+            answers, teacher, taught = sigmoid(logits).astype(np.float32), None, None
         examples = Examples(stores[0], spec, recipe, teacher=taught, answers=answers, auxiliary=auxiliary)
         objective = _objective(stores[0], recipe, teacher, where)
         windows = Windows(stores[1], spec, recipe)
@@ -126,15 +124,15 @@ def _teacher(folder: str | None, spec: Spec) -> tuple[nn.Module, SignalSpec] | t
     if folder is None:
         return None, None
     teacher = load_trained(Path(folder))
-    of_pages = isinstance(spec, ImageSpec)
-    fits = isinstance(teacher.spec, SignalSpec) and teacher.spec.partial == of_pages and not teacher.spec.scalars
-    if of_pages and not fits:
-        raise UsageError(f"{folder} cannot teach pages: give the run of a signal model trained with partial = true")
-    if not (fits and isinstance(teacher.spec, SignalSpec) and teacher.spec.fs == getattr(spec, "fs", teacher.spec.fs)):
+    takes = teacher.spec if isinstance(teacher.spec, SignalSpec) and not teacher.spec.scalars else None
+    if isinstance(spec, ImageSpec):
+        if takes is None or not takes.partial:
+            raise UsageError(f"{folder} cannot teach pages: give the run of a signal model trained with partial = true")
+    elif takes is None or takes.partial or takes.fs != spec.fs:
         raise UsageError(
             f"{folder} cannot teach signals: give the run of one trained on whole signals at the same rate"
         )
-    return teacher.network, teacher.spec
+    return teacher.network, takes
 
 
 def _objective(store: Store, recipe: Recipe, teacher: nn.Module | None, device: torch.device) -> Objective:
