@@ -1,4 +1,4 @@
-"""Evaluation: answers stand beside the labels of the same exams, pages follow from the seed."""
+"""Evaluation: answers stand beside the labels of the same exams."""
 
 import csv
 from pathlib import Path
@@ -9,13 +9,9 @@ import pytest
 from ecglens.datasets.index import open_dataset
 from ecglens.diagnosis import diagnose
 from ecglens.errors import UsageError
-from ecglens.evaluate import PAPER_PAGES, Evaluation, Pages, drawn, evaluate
-from ecglens.inputs import SignalSpec, prepare_record
+from ecglens.evaluate import Evaluation, evaluate
 from ecglens.labels import KEYS
-from ecglens.leads import LEADS
 from ecglens.metrics import auroc, logit, sigmoid
-from ecglens.paper import render, wear
-from ecglens.simulator import simulate
 
 
 def test_each_answer_stands_beside_its_exam(simulated_ptbxl: Path) -> None:
@@ -103,21 +99,3 @@ def test_an_exam_that_cannot_be_read_is_counted(simulated_ptbxl: Path, tmp_path:
     assert [exam for exam, _ in result.refused] == ["2"]
     with pytest.raises(UsageError, match="not one of 3"):
         evaluate(open_dataset(tmp_path), (2,), "signal")
-
-
-def test_the_same_seed_draws_the_same_page() -> None:
-    record = simulate((), rng=np.random.default_rng(0), fs=100)
-    one, again, other = (drawn(record, PAPER_PAGES, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one.pixels, again.pixels)
-    assert one.pixels.shape != other.pixels.shape or not np.array_equal(one.pixels, other.pixels)
-
-
-def test_pages_are_drawn_as_asked() -> None:
-    record = simulate((), rng=np.random.default_rng(0), fs=100)
-    pages = Pages(("12x1",), ("blue",), wear=0.3, px_per_mm=3)
-    page = drawn(record, pages, np.random.default_rng(1))
-    assert [trace.lead for trace in page.traces] == list(LEADS)
-    rng = np.random.default_rng(1)
-    rng.integers(1, size=2)
-    plain = render(prepare_record(record, SignalSpec()), "12x1", "blue", px_per_mm=3)
-    np.testing.assert_array_equal(page.pixels, wear(plain, 0.3, rng).pixels)

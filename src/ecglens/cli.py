@@ -476,6 +476,7 @@ def evaluate(
     from ecglens.calibration import recalibrate
     from ecglens.datasets.index import open_dataset
     from ecglens.figures import check_matplotlib
+    from ecglens.pages import Pages
     from ecglens.paper import PAPER_LAYOUTS
     from ecglens.report.text import scores_table
 
@@ -487,7 +488,7 @@ def evaluate(
     if calibrate and not model:
         raise UsageError("--calibrate changes a model's card: name a copy of the model with --model")
     dataset = open_dataset(data)
-    pages = evaluation.Pages(tuple(layout or PAPER_LAYOUTS), tuple(style or ("random",)), wear, px_per_mm, seed)
+    pages = Pages(tuple(layout or PAPER_LAYOUTS), tuple(style or ("random",)), wear, px_per_mm, seed)
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("diagnosing", total=len(dataset.in_folds(fold)[:limit]))
         result = evaluation.evaluate(

@@ -228,7 +228,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     spec = model.card.spec
     if isinstance(ecg, Page):
         fits = isinstance(spec, ImageSpec) or spec.partial
-        seen = _look(ecg, by_traces=isinstance(spec, SignalSpec)) if fits else None
+        seen = look(ecg, by_traces=isinstance(spec, SignalSpec)) if fits else None
     else:
         seen = _examine(ecg) if isinstance(spec, SignalSpec) else None
     if seen is None:
@@ -255,7 +255,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Di
     return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg)
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """What is seen of an ECG before a model answers: ``ecg`` is shown, ``given`` goes to the network, if anything.
 
     ``apart`` is ``given`` with each lead at its own time, where that is another one.
@@ -274,7 +274,7 @@ class _Seen(NamedTuple):
         return self.measured.summary() if self.measured else {}
 
 
-def _look(page: Page, by_traces: bool) -> _Seen:
+def look(page: Page, by_traces: bool) -> Seen:
     """What is seen of the page straightened, or of the page as it came, if only so it can be answered for."""
     scan = straighten(page)
     height, width = page.pixels.shape[:2]
@@ -287,18 +287,18 @@ def _look(page: Page, by_traces: bool) -> _Seen:
     return seen
 
 
-def _inspect(page: Page, facts: dict[str, Any], by_traces: bool) -> _Seen:
+def _inspect(page: Page, facts: dict[str, Any], by_traces: bool) -> Seen:
     """What is seen of a flat page. Where it is arguable that it is a whole ECG, its twelve leads settle it."""
     quality = assess(page)
     scale = {"px_per_mm": page.px_per_mm and round(page.px_per_mm, 3)}
-    seen = _Seen(page, page, quality.as_dict() | scale | facts, None, quality.reason)
+    seen = Seen(page, page, quality.as_dict() | scale | facts, None, quality.reason)
     if quality.reason is not None and not (by_traces and quality.arguable):
         return seen._replace(given=None)
     read = _read(seen, page) if by_traces else seen
     return read._replace(reason=quality.reason or read.reason) if read.reason else read
 
 
-def _read(seen: _Seen, page: Page) -> _Seen:
+def _read(seen: Seen, page: Page) -> Seen:
     """The page's leads read off it, as a signal that shows each of them in part."""
     reading = read_page(page)
     facts = {
@@ -364,7 +364,7 @@ def _unread(missing: Sequence[str], page: Page) -> str:
     return f"Not found on the page: {leads}; take a picture of the whole page on which every lead's name can be read"
 
 
-def _examine(record: Record) -> _Seen:
+def _examine(record: Record) -> Seen:
     """What is seen of a signal without a model: quality, measurements, and a reason not to answer."""
     flat = [lead for lead, off in zip(LEADS, flat_leads(record), strict=True) if off]
     quality = {
@@ -377,10 +377,10 @@ def _examine(record: Record) -> _Seen:
     measured = measure(record)
     beats = len(measured.r_peaks) > 0
     reason = None if beats else "no heart beat is seen in the signal: check the electrodes and record again"
-    return _Seen(record, record, quality, measured, reason)
+    return Seen(record, record, quality, measured, reason)
 
 
-def _run(seen: _Seen, model: Model) -> tuple[Array, Array]:
+def _run(seen: Seen, model: Model) -> tuple[Array, Array]:
     """Logits (labels,) and maps (labels, positions...) of one ECG: of its page, or over the windows of its signal."""
     spec, ecg = model.card.spec, seen.given
     if isinstance(ecg, Page) and isinstance(spec, ImageSpec):

@@ -16,10 +16,8 @@ from ecglens.confidence import Estimate
 from ecglens.datasets.index import Dataset, Exam
 from ecglens.diagnosis import Diagnosis, Kind, diagnose
 from ecglens.errors import UnreadableError, UsageError
-from ecglens.inputs import SignalSpec, prepare_record
 from ecglens.labels import DIAGNOSES, KEYS
-from ecglens.paper import PAPER_LAYOUTS, Page, random_style, render, wear
-from ecglens.paper.style import load_style
+from ecglens.pages import PAPER_PAGES, Pages, drawn
 from ecglens.processes import spread
 from ecglens.record import Record
 
@@ -27,24 +25,6 @@ Array = npt.NDArray[np.float64]
 Calls = npt.NDArray[np.bool_]
 
 SEED: Final = 0  # of bootstrap samples and of cross-fitting
-
-
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """How exams are drawn: the layouts and styles to draw from, names or TOML files, the latter also "random".
-
-    Pages of a ``wear`` from 0 to 1 lie as that makes them; those of 0 are turned by up to 10 degrees. A page follows
-    from ``seed`` and the exam.
-    """
-
-    layouts: tuple[str, ...] = PAPER_LAYOUTS
-    styles: tuple[str, ...] = ("random",)
-    wear: float = 0.0
-    px_per_mm: float = 6.0
-    seed: int = 0
-
-
-PAPER_PAGES: Final = Pages()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +195,3 @@ def _answer(
         return Diagnosis(of.id, 1, kind, str(error))
     ecg = record if kind == "signal" else drawn(record, pages, np.random.default_rng([pages.seed, index]))
     return diagnose(ecg, model=model).without_pixels()
-
-
-def drawn(record: Record, pages: Pages, rng: np.random.Generator) -> Page:
-    """Draw a record as the paper's test pages are, its baseline removed, in one of the layouts and styles."""
-    prepared = prepare_record(record, SignalSpec())
-    layout = pages.layouts[int(rng.integers(len(pages.layouts)))]
-    style = pages.styles[int(rng.integers(len(pages.styles)))]
-    look = random_style(rng) if style == "random" else load_style(style)
-    turn = 0.0 if pages.wear else float(rng.uniform(-10, 10))
-    return wear(render(prepared, layout, look, px_per_mm=pages.px_per_mm, rotation=turn), pages.wear, rng)

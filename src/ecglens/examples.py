@@ -26,6 +26,7 @@ from ecglens.signal import crop
 from ecglens.team import ALONE, Team
 
 Array = npt.NDArray[np.float32]
+Read = Mapping[str, npt.NDArray[np.float16]]  # a network's inputs by name, without the first axis
 
 GAIN_SD = 0.1  # of the log amplitude: amplifiers and bodies differ, the diagnosis does not
 LEAD_GAIN_SD = 0.05  # of the log amplitude of one lead against the others
@@ -40,6 +41,7 @@ LOST_PEAK = 0.03  # share of the beats that are overlooked on a page
 FALSE_PEAK = 0.15  # share of pages on which a beat is found where there is none
 LOST_LEAD = 0.05  # share of examples with mean beats in which a lead is lost, besides those of ``_misread``
 SHORT = 0.25  # share of whole signals that are cut short, to no less than ``inputs.LEAST_DURATION``
+READ_SHARE = 0.6  # of the examples of exams of which a page was read that are shown so
 SPARE = 0.6  # s by which a page's last column may be short, so that a record that just fills it starts anywhere
 PAGE_SECONDS = 5.0  # half of the drawn pages show this much, as in the paper; the others the whole record
 
@@ -58,7 +60,7 @@ class Examples(Dataset[dict[str, Tensor]]):
 
     Pages are uint8 (size, size, 3). With a ``teacher`` each brings what it shows, as that network takes it; with a
     teacher's ``answers`` for whole exams (exams, labels), probabilities, and with ``auxiliary`` targets (exams, n) the
-    exam's.
+    exam's. ``read`` gives a signal network's inputs as they were read off a page of an exam.
     """
 
     def __init__(
@@ -70,8 +72,9 @@ class Examples(Dataset[dict[str, Tensor]]):
         teacher: SignalSpec | None = None,
         answers: Array | None = None,
         auxiliary: Array | None = None,
+        read: Mapping[int, Read] | None = None,
     ) -> None:
-        self.store, self.spec, self.recipe, self.teacher = store, spec, recipe, teacher
+        self.store, self.spec, self.recipe, self.teacher, self.read = store, spec, recipe, teacher, read or {}
         self.targets = {"labels": store.labels, "answers": answers, "auxiliary": auxiliary}
 
     def __getitem__(self, key: Key) -> dict[str, Tensor]:
@@ -84,6 +87,8 @@ class Examples(Dataset[dict[str, Tensor]]):
             if self.teacher:
                 seen = on_page(page, record, peaks, self.teacher)
                 inputs |= {f"{TAUGHT}{name}": value for name, value in seen.items()}
+        elif key.exam in self.read and rng.random() < READ_SHARE:
+            inputs = read_example(self.read[key.exam], rng)
         else:
             inputs = signal_example(
                 self.store.record(key.exam), self.store.peaks[key.exam], self.spec, self.recipe, rng
@@ -115,6 +120,18 @@ def signal_example(
     return _with_beats(window, apart, found, spec)
 
 
+def read_example(read: Read, rng: np.random.Generator) -> dict[str, npt.NDArray[Any]]:
+    """Return what was read off a page, varied in gain and noise; now and then a lead is lost."""
+    gains = _gains(rng)
+    inputs = {name: values.astype(np.float32) * gains for name, values in read.items()}
+    inputs["signal"] += rng.standard_normal(inputs["signal"].shape, np.float32) * np.float32(rng.uniform(0, NOISE_MV))
+    if rng.random() < LOST_LEAD:
+        lost = rng.integers(len(LEADS))
+        for values in inputs.values():
+            values[lost] = np.nan
+    return inputs
+
+
 def _with_beats(window: Array, apart: Array, peaks: npt.NDArray[Any], spec: SignalSpec) -> dict[str, npt.NDArray[Any]]:
     inputs: dict[str, npt.NDArray[Any]] = {"signal": window}
     if spec.beats:
@@ -123,11 +140,16 @@ def _with_beats(window: Array, apart: Array, peaks: npt.NDArray[Any], spec: Sign
 
 
 def _vary(record: Record, rng: np.random.Generator) -> Record:
-    leads = len(LEADS), 1
-    gains = np.exp(rng.normal(0, GAIN_SD) + rng.normal(0, LEAD_GAIN_SD, leads)).astype(np.float32)
-    levels = rng.normal(0, LEVEL_SD_MV, leads).astype(np.float32)
+    gains = _gains(rng)
+    levels = rng.normal(0, LEVEL_SD_MV, gains.shape).astype(np.float32)
     noise = rng.standard_normal(record.signal.shape, np.float32) * np.float32(rng.uniform(0, NOISE_MV))
     return Record(record.signal * gains + levels + noise, record.fs)
+
+
+def _gains(rng: np.random.Generator) -> Array:
+    """Factors (12, 1) near 1 by which the leads are larger."""
+    leads = len(LEADS), 1
+    return np.exp(rng.normal(0, GAIN_SD) + rng.normal(0, LEAD_GAIN_SD, leads)).astype(np.float32)
 
 
 def _stretch(record: Record, spec: SignalSpec, rng: np.random.Generator) -> tuple[Array, float]:
@@ -270,11 +292,12 @@ class Order(Sampler[list[Key]]):
 class Windows(Dataset[dict[str, Tensor]]):
     """What diagnosis would feed the network for each exam of a store: windows of a record, or one fixed random page.
 
-    Pages, and signals shown in part, are as varied as the recipe's training examples.
+    Pages, and signals shown in part, are as varied as the recipe's training examples; exams that are in ``read`` are
+    shown as they were read.
     """
 
-    def __init__(self, store: Store, spec: Spec, recipe: Recipe) -> None:
-        self.store, self.spec, self.recipe = store, spec, recipe
+    def __init__(self, store: Store, spec: Spec, recipe: Recipe, read: Mapping[int, Read] | None = None) -> None:
+        self.store, self.spec, self.recipe, self.read = store, spec, recipe, read or {}
 
     def __len__(self) -> int:
         return len(self.store)
@@ -284,6 +307,8 @@ class Windows(Dataset[dict[str, Tensor]]):
         if isinstance(self.spec, ImageSpec):
             record, _ = page_stretch(self.store.record(i), rng)
             return {"pixels": torch.from_numpy(page_example(record, self.spec.size, self.recipe, rng).pixels[None])}
+        if i in self.read:
+            return {name: torch.from_numpy(values[None].astype(np.float32)) for name, values in self.read[i].items()}
         record, peaks = self.store.record(i), self.store.peaks[i]
         if self.spec.partial:
             windows = [_with_beats(*shown(record, self.spec, rng, self.recipe.layouts), peaks, self.spec)]

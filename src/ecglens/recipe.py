@@ -44,6 +44,7 @@ class Recipe:
     beats: bool = False  # signals: the mean beat is given as well, to the residual instead of the Inception network
     partial: bool = False  # signals: each is shown as far as a page of ``layouts`` shows it
     whole: float = 0.15  # signals: if partial, the share that is shown whole all the same
+    read: int = 0  # signals: if partial, so many exams are drawn as pages, once, and often shown as read off these
     layouts: tuple[str, ...] = PAPER_LAYOUTS  # names, or TOML files
     wear: float = 0.0  # pages: those that are worn are worn to a grade between 0 and this
     worn: float = 1.0  # pages: the share of them that is worn, if any is
@@ -64,6 +65,8 @@ class Recipe:
             raise ValueError("a recipe needs layouts, and wear, worn and whole from 0 to 1")
         if not (5 <= self.seconds <= 60 and 100 <= self.fs <= 1000):
             raise ValueError("a recipe needs windows of 5 to 60 seconds, and fs from 100 to 1000 Hz")
+        if self.read < 0 or (self.read and (not self.partial or self.scalars)):
+            raise ValueError("read takes a number of exams, and goes with partial = true and without scalars")
         if self.scalars and self.beats:
             raise ValueError("scalars are for the Inception network, beats for the residual one: give one of them")
 

@@ -29,7 +29,7 @@ from ecglens.datasets.index import Dataset as Exams
 from ecglens.datasets.index import open_dataset
 from ecglens.datasets.store import Store, is_packed, open_store, pack_exams
 from ecglens.errors import UsageError
-from ecglens.examples import Examples, Order, Windows, auxiliary_targets, network_inputs
+from ecglens.examples import Examples, Order, Read, Windows, auxiliary_targets, network_inputs
 from ecglens.figures import draw_training
 from ecglens.files import replace_file
 from ecglens.inputs import ImageSpec, SignalSpec
@@ -39,6 +39,7 @@ from ecglens.models import checkpoint
 from ecglens.models.checkpoint import Spec, build_network, load_trained, load_weights
 from ecglens.models.inception import InceptionNet
 from ecglens.models.losses import TAUGHT, Objective, balanced_weights
+from ecglens.pages import read_pages
 from ecglens.processes import cores
 from ecglens.recipe import Recipe
 from ecglens.team import ALONE, Team, joined
@@ -95,9 +96,10 @@ def train(
         if teacher and taught and isinstance(spec, SignalSpec):
             logits = predict(teacher.to(where), Windows(stores[0], taught, recipe), where, workers)
             answers, teacher, taught = sigmoid(logits).astype(np.float32), None, None
-        examples = Examples(stores[0], spec, recipe, teacher=taught, answers=answers, auxiliary=auxiliary)
+        read = _read(stores, out, recipe, spec, max(workers, 1), team)
+        examples = Examples(stores[0], spec, recipe, teacher=taught, answers=answers, auxiliary=auxiliary, read=read[0])
         objective = _objective(stores[0], recipe, teacher, where)
-        windows = Windows(stores[1], spec, recipe)
+        windows = Windows(stores[1], spec, recipe, read[1])
         network = team.in_step(network.to(where))
         facts = {"data": stores[0].source, "init": Path(init).name}
         Run(network, recipe, examples, windows, objective, out, where, workers, facts, team).go()
@@ -173,6 +175,21 @@ def _stores(
             open_store(folder, spec, workers, tick)
     team.wait()
     return open_store(folders[0], spec, workers), open_store(folders[1], spec, workers)
+
+
+def _read(
+    stores: tuple[Store, Store], out: Path, recipe: Recipe, spec: Spec, workers: int, team: Team
+) -> list[dict[int, Read]]:
+    """What is read off pages of exams to train and, of the same share of them, to validate on; if any are asked for."""
+    if not recipe.read or not isinstance(spec, SignalSpec):
+        return [{}, {}]
+    share = min(recipe.read / len(stores[0]), 1.0)
+    asked = [(out / name, round(share * len(store))) for name, store in zip(("train", "valid"), stores, strict=True)]
+    for folder, count in asked if team.leads else ():
+        with _counted(f"reading pages of {folder.name}", count) as tick:
+            read_pages(folder, count, recipe, spec, workers, tick)
+    team.wait()
+    return [read_pages(folder, count, recipe, spec, workers) for folder, count in asked]
 
 
 def claim(out: Path, run: dict[str, Any], team: Team) -> None:
