@@ -91,6 +91,16 @@ def test_a_folder_without_ecgs_is_answered_for_too(folder: Path, tmp_path: Path)
     assert done.stderr == f"{folder / 'page.png'}: a picture, for which --fs and --unit say nothing\n"
 
 
+def test_speed_and_gain_are_for_pictures(folder: Path) -> None:
+    names = [folder / name for name in ("page.png", "sim00000.hea")]
+    done = run("diagnose", *names, "--speed", 50, "--gain", "10/5", "--format", "json")
+    assert done.returncode == 0
+    page, signal = (json.loads(line)["quality"] for line in done.stdout.splitlines())
+    assert (page["speed_mm_s"], page["gain_mm_mv"]) == (50, {"limb": 10, "chest": 5})
+    assert "speed_mm_s" not in signal
+    assert done.stderr == f"{names[1]}: a signal, for which --speed and --gain say nothing\n"
+
+
 def test_standard_input_is_a_file(folder: Path) -> None:
     done = run("diagnose", "-", "--format", "json", stdin=(folder / "page.png").read_bytes())
     assert done.returncode == 0

@@ -59,6 +59,22 @@ def test_a_page_is_measured_as_its_signal_is(record: Record) -> None:
         assert page.measurements[key] == pytest.approx(signal.measurements[key], abs=most), key
 
 
+def test_a_page_is_read_at_the_speed_and_gain_that_are_said(record: Record) -> None:
+    page = ecglens.render(record, "3x4+1", speed=50, gain=(10, 5), px_per_mm=5)
+    said, unsaid, truth = diagnose(page, speed=50, gain=(10, 5)), diagnose(page), diagnose(record)
+    for key in ("heart_rate_bpm", "qrs_ms", "qt_ms"):
+        assert said.measurements[key] == pytest.approx(truth.measurements[key], rel=0.15)
+    assert unsaid.measurements["heart_rate_bpm"] != pytest.approx(truth.measurements["heart_rate_bpm"], rel=0.15)
+    assert said.quality["gain_mm_mv"] == {"limb": 10, "chest": 5}
+    assert [said.quality["speed_from"], said.quality["gain_from"]] == ["given", "given"]
+    assert [unsaid.quality["speed_from"], unsaid.quality["gain_from"]] == ["assumed", "assumed"]
+    for wrong in ({"speed": 0}, {"gain": 1000}):
+        with pytest.raises(UsageError, match=r"no ECG's: give 5 to 200 mm/s and 1 to 100 mm/mV"):
+            diagnose(page, **wrong)
+    with pytest.raises(UsageError, match="are for pictures"):
+        diagnose(record, speed=50)
+
+
 def test_a_beat_found_one_way_counts_where_the_other_overlooked_it() -> None:
     one, other = np.array([0.6, 1.5, 2.4, 4.2, 4.3]), np.array([0.62, 1.33, 1.5, 2.4, 3.3, 4.2])
     assert agreed_beats(one, other).tolist() == [0.62, 1.5, 2.4, 3.3, 4.2]  # 1.33 is a P wave, 4.3 half a beat

@@ -58,7 +58,7 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
     record: Record, rate: float, pr: float | None, qrs: float, qtc: float, speed: str | None
 ) -> None:
     measured = {"heart_rate_bpm": rate, "pr_ms": pr, "qrs_ms": qrs, "qtc_ms": qtc}
-    wanted = f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: check the speed"
+    wanted = f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: give the speed"
     assert doubts(record, measured, (), {"speed_from": "assumed"}) == [wanted] * bool(speed)
     assert doubts(record, measured, (), {"speed_from": "given"}) == []
     assert doubts(record, {}, (), {"speed_from": "assumed"}) == []

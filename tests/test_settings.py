@@ -10,7 +10,7 @@ from ecglens.leads import INDEX
 from ecglens.paper import Page, render
 from ecglens.paper.layout import load_layout
 from ecglens.paper.reading import FS, read_page
-from ecglens.paper.reading.settings import Settings
+from ecglens.paper.settings import Settings
 from ecglens.record import Record
 from ecglens.signal import resample
 from ecglens.simulator import simulate

@@ -27,6 +27,7 @@ app = typer.Typer(
     help=f"Read 12-lead ECGs from pictures and signals. {NOTICE}", add_completion=False, no_args_is_help=True
 )
 
+GAIN_ADVICE = "give mm/mV as in 10, or 10/5 for limb and chest leads"
 MOST_THUMBNAILS = 48  # on a contact sheet, and in memory
 UNREAD = 3  # exit code when some of the ECGs could not be read
 
@@ -94,6 +95,10 @@ def diagnose(
     output: Annotated[Path | None, typer.Option(help="Write annotated pictures to this folder.")] = None,
     fs: Annotated[float | None, typer.Option(help="Samples a second, of files that do not say: CSV, NumPy.")] = None,
     unit: Annotated[str | None, typer.Option(help="mV, uV, V or nV, of files that do not say: CSV, NumPy.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Paper speed of pictures, mm/s, if it is not 25.")] = None,
+    gain: Annotated[
+        str | None, typer.Option(help="mm/mV of pictures, if not 10; two, as in 10/5, for limb and chest leads.")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="An ONNX model other than the one that ships.")] = None,
 ) -> None:
     """Answer for each ECG: six diagnoses and sex. Exit code 3 when some could not be read."""
@@ -103,15 +108,18 @@ def diagnose(
     answered: list[Diagnosis] = []
     annotated: list[Path] = []
     unread, said = 0, Given(fs, unit)
+    gains = _numbers(gain, "/", "--gain", GAIN_ADVICE) if gain else None
     try:
         for path in _watch_files(list(_ecg_files(inputs, said)), form):
-            for answer in diagnose_file(path, fs=fs, unit=unit, model=model):
+            for answer in diagnose_file(path, fs=fs, unit=unit, speed=speed, gain=gains, model=model):
                 if form is Format.json:
                     typer.echo(json.dumps(answer.to_dict()))
                 elif not answer.readable:
                     typer.echo(f"{answer.name}: {answer.reason}", err=True)
                 if answer.kind == "image" and said != NOTHING_SAID:
                     typer.echo(f"{answer.name}: a picture, for which --fs and --unit say nothing", err=True)
+                if answer.kind == "signal" and (speed or gain):
+                    typer.echo(f"{answer.name}: a signal, for which --speed and --gain say nothing", err=True)
                 if not answer.readable:
                     unread += 1
                     continue
@@ -275,7 +283,7 @@ def render(
         style=style,
         start=start,
         speed=speed,
-        gain=_numbers(gain, "/", "--gain", "give mm/mV as in 10, or 10/5 for limb and chest leads"),
+        gain=_numbers(gain, "/", "--gain", GAIN_ADVICE),
         notes=notes.value,
         wear=_numbers(wear, "-", "--wear", "give a grade from 0 to 1, or two as in 0.2-0.8"),
         ways=tuple(way or WAYS),

@@ -17,8 +17,9 @@ from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
-from ecglens.paper.reading import LEAST_PX_PER_MM, SECONDS, read_page, resolution
+from ecglens.paper.reading import LEAST_PX_PER_MM, SECONDS, USUAL, read_page, resolution
 from ecglens.paper.scan import straighten
+from ecglens.paper.settings import Gain, Settings
 from ecglens.plausibility import doubts
 from ecglens.record import Record
 from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
@@ -166,12 +167,15 @@ def diagnose(
     page: int | None = None,
     fs: float | None = None,
     unit: str | None = None,
+    speed: float | None = None,
+    gain: Gain | None = None,
     model: Path | None = None,
 ) -> Diagnosis:
     """Answer for one ECG: a file's path or content, a Record, a Page, or an array.
 
     An array of uint8, (H, W, 3) or (H, W), is a picture; one of floats, (12, T) or (T, 12), mV at ``fs`` Hz.
-    ``page`` (from 1) chooses one of several ECGs in a file; ``fs`` and ``unit`` are for files that do not say them.
+    ``page`` (from 1) chooses one of several ECGs in a file; ``fs`` and ``unit`` are for files that do not say them;
+    ``speed``, mm/s, and ``gain``, mm/mV (two: of limb and chest leads), for pictures that are not of 25 and 10.
     ``model`` is an ONNX file other than the one that ships.
 
     What cannot be read is answered with ``readable`` False and a reason. Raises UsageError for arguments that do not
@@ -182,23 +186,31 @@ def diagnose(
         raise UsageError("page and unit are for files: leave them out for an ECG in memory, which is in mV")
     if fs is not None and not (is_file or isinstance(ecg, np.ndarray)):
         raise UsageError("fs is the rate of an array or a file: leave it out, since this ECG has its own")
-    source = str(ecg) if isinstance(ecg, str | Path) else "-"
+    source, settings = str(ecg) if isinstance(ecg, str | Path) else "-", Settings.given(speed, gain)
     try:
         given = io.read(ecg, page, fs=fs, unit=unit) if isinstance(ecg, str | Path | bytes) else _wrapped(ecg, fs)
     except UnreadableError as error:
         return Diagnosis(source, page or 1, None, str(error))
-    return _answer(given, source, page or 1, model)
+    if isinstance(given, Record) and settings != USUAL and not is_file:
+        raise UsageError("speed and gain are for pictures: leave them out for a signal, which is in mV")
+    return _answer(given, source, page or 1, model, settings)
 
 
 def diagnose_file(
-    path: str | Path | bytes, *, fs: float | None = None, unit: str | None = None, model: Path | None = None
+    path: str | Path | bytes,
+    *,
+    fs: float | None = None,
+    unit: str | None = None,
+    speed: float | None = None,
+    gain: Gain | None = None,
+    model: Path | None = None,
 ) -> Iterator[Diagnosis]:
     """Answer for every ECG in a file, one after the other, as ``diagnose`` does; ``bytes`` are a file's content."""
-    source = "-" if isinstance(path, bytes) else str(path)
+    source, settings = "-" if isinstance(path, bytes) else str(path), Settings.given(speed, gain)
     return io.for_each(
         path,
         io.Given(fs, unit),
-        lambda ecg, page, _: _answer(ecg, source, page, model),
+        lambda ecg, page, _: _answer(ecg, source, page, model, settings),
         lambda reason, page, _: Diagnosis(source, page, None, reason),
     )
 
@@ -222,13 +234,13 @@ def _wrapped(ecg: Record | Page | npt.NDArray[Any], fs: float | None) -> Record 
     return Record(np.ascontiguousarray(array, np.float32), float(fs))
 
 
-def _answer(ecg: Record | Page, source: str, page: int, path: Path | None) -> Diagnosis:
+def _answer(ecg: Record | Page, source: str, page: int, path: Path | None, settings: Settings) -> Diagnosis:
     kind: Kind = "image" if isinstance(ecg, Page) else "signal"
     model = load_model(path or WEIGHTS / f"{kind}.onnx")
     spec = model.card.spec
     if isinstance(ecg, Page):
         fits = isinstance(spec, ImageSpec) or spec.partial
-        seen = look(ecg, by_traces=isinstance(spec, SignalSpec)) if fits else None
+        seen = look(ecg, isinstance(spec, SignalSpec), settings) if fits else None
     else:
         seen = _examine(ecg) if isinstance(spec, SignalSpec) else None
     if seen is None:
@@ -274,33 +286,36 @@ class Seen(NamedTuple):
         return self.measured.summary() if self.measured else {}
 
 
-def look(page: Page, by_traces: bool) -> Seen:
-    """What is seen of the page straightened, or of the page as it came, if only so it can be answered for."""
+def look(page: Page, by_traces: bool, settings: Settings = USUAL) -> Seen:
+    """Return what is seen of the page straightened, or of the page as it came, if only so it can be answered for.
+
+    With ``by_traces`` its leads are read off it, ``settings`` being its speed and gains.
+    """
     scan = straighten(page)
     height, width = page.pixels.shape[:2]
     size = {"width": width, "height": height}
     corners = scan.corners.astype(float).round(1).tolist()
-    seen = _inspect(scan.page, size | {"corners": corners, "turn_deg": scan.turn}, by_traces)
+    seen = _inspect(scan.page, size | {"corners": corners, "turn_deg": scan.turn}, by_traces, settings)
     if seen.reason is not None and scan.page.pixels is not page.pixels:
-        as_it_came = _inspect(page, size | {"corners": None, "turn_deg": 0}, by_traces)
+        as_it_came = _inspect(page, size | {"corners": None, "turn_deg": 0}, by_traces, settings)
         return seen if as_it_came.reason is not None else as_it_came
     return seen
 
 
-def _inspect(page: Page, facts: dict[str, Any], by_traces: bool) -> Seen:
+def _inspect(page: Page, facts: dict[str, Any], by_traces: bool, settings: Settings) -> Seen:
     """What is seen of a flat page. Where it is arguable that it is a whole ECG, its twelve leads settle it."""
     quality = assess(page)
     scale = {"px_per_mm": page.px_per_mm and round(page.px_per_mm, 3)}
     seen = Seen(page, page, quality.as_dict() | scale | facts, None, quality.reason)
     if quality.reason is not None and not (by_traces and quality.arguable):
         return seen._replace(given=None)
-    read = _read(seen, page) if by_traces else seen
+    read = _read(seen, page, settings) if by_traces else seen
     return read._replace(reason=quality.reason or read.reason) if read.reason else read
 
 
-def _read(seen: Seen, page: Page) -> Seen:
+def _read(seen: Seen, page: Page, settings: Settings) -> Seen:
     """The page's leads read off it, as a signal that shows each of them in part."""
-    reading = read_page(page)
+    reading = read_page(page, settings)
     facts = {
         "missing_leads": list(reading.missing),
         "assumed_leads": list(reading.assumed),

@@ -42,7 +42,7 @@ def doubts(
     """Give a sentence for everything in an answer that is doubtful.
 
     ``positives`` are the labels that were called; ``settings`` says, of a page, where its speed and gain come from, as
-    ``paper.reading.settings.Settings.as_dict``.
+    ``paper.settings.Settings.as_dict``.
     """
     found = _rare(record, measurements) + _unread(settings or {}, measurements)
     rate = measurements.get("heart_rate_bpm")
@@ -72,5 +72,5 @@ def _unread(settings: Mapping[str, Any], measurements: Mapping[str, float | None
     if settings.get("speed_from") == "assumed" and {"qrs_ms", "qtc_ms"} <= timed.keys():
         for ranges, speed in ((STRETCHED, "50"), (SQUEEZED, "12.5")):
             if all(least <= timed[key] <= most for key, (least, most) in ranges.items() if key in timed):
-                found.append(f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: check the speed")
+                found.append(f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: give the speed")
     return found

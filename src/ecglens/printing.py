@@ -21,7 +21,8 @@ from ecglens.paper.drawing import draw
 from ecglens.paper.furniture import Notes, measured_notes, random_notes
 from ecglens.paper.layout import layouts, load_layout
 from ecglens.paper.page import Page, Pixels
-from ecglens.paper.sheet import Gain, Sheet, compose
+from ecglens.paper.settings import Gain
+from ecglens.paper.sheet import Sheet, compose
 from ecglens.paper.style import load_style, random_style
 from ecglens.processes import spread
 from ecglens.record import Record

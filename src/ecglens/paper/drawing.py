@@ -24,7 +24,8 @@ from ecglens.paper.furniture import Notes, random_notes
 from ecglens.paper.layout import PAPER_LAYOUTS, Layout, load_layout
 from ecglens.paper.lettering import Strokes, join, pieces
 from ecglens.paper.page import Page, Pixels, Points, transform
-from ecglens.paper.sheet import RULE_WIDTH, Area, Gain, Sheet, compose
+from ecglens.paper.settings import Gain
+from ecglens.paper.sheet import RULE_WIDTH, Area, Sheet, compose
 from ecglens.paper.style import Colour, Style, pick, random_style
 from ecglens.record import Record
 

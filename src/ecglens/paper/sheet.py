@@ -18,11 +18,11 @@ from ecglens.paper.furniture import Notes
 from ecglens.paper.layout import Layout, Panel, load_layout
 from ecglens.paper.lettering import Strokes, join, pen_width, pieces, text_width, write
 from ecglens.paper.page import NODE_MM, Box, Points, Trace
+from ecglens.paper.settings import Gain, Settings
 from ecglens.paper.style import Style, load_style
 from ecglens.record import Record
 
 Area = tuple[float, float, float, float]  # left, top, right, bottom, mm
-Gain = float | tuple[float, float]
 
 _TEXT_HEIGHT: Final = 2.6  # mm, of all lettering but the leads' names
 _LINE: Final = 4.2  # mm from one line of notes to the next
@@ -185,10 +185,7 @@ def compose(
     """
     if not 0 <= start < record.duration:
         raise UsageError(f"a page cannot start at {start:g} s of {record.duration:g} s: choose a start inside")
-    gains = gain if isinstance(gain, tuple) else (gain, gain)
-    if not (5 <= speed <= 200 and all(1 <= value <= 100 for value in gains)):
-        given = "/".join(f"{value:g}" for value in dict.fromkeys(gains))
-        raise UsageError(f"{speed:g} mm/s and {given} mm/mV are no ECG's: give 5 to 200 mm/s and 1 to 100 mm/mV")
+    gains = Settings.given(speed, gain).gains
     layout = layout if isinstance(layout, Layout) else load_layout(layout)
     style = style if isinstance(style, Style) else load_style(style)
     notes = notes or Notes()

@@ -20,7 +20,7 @@ from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import find_names
 from ecglens.paper.reading.rows import Stretch, follow
-from ecglens.paper.reading.settings import Settings
+from ecglens.paper.settings import Settings
 from ecglens.record import Record, Signal, fill_gaps
 
 PX_PER_MM: Final = 4.0  # of the page that is read: at 25 mm/s and 10 mm/mV, a column every 10 ms, a row every 25 uV
