@@ -287,19 +287,29 @@ class Seen(NamedTuple):
 
 
 def look(page: Page, by_traces: bool, settings: Settings = USUAL) -> Seen:
-    """Return what is seen of the page straightened, or of the page as it came, if only so it can be answered for.
+    """Return what is seen of the page straightened; turned over, or as it came, if only so it can be answered for.
 
     With ``by_traces`` its leads are read off it, ``settings`` being its speed and gains.
     """
-    scan = straighten(page)
+    first: Seen | None = None
+    for flat, facts in _ways(page):
+        seen = _inspect(flat, facts, by_traces, settings)
+        if seen.reason is None:
+            return seen
+        first = first or seen
+    assert first is not None
+    return first
+
+
+def _ways(page: Page) -> Iterator[tuple[Page, dict[str, Any]]]:
+    """The page as it may lie, the likeliest way first, and what is to be said of that."""
     height, width = page.pixels.shape[:2]
     size = {"width": width, "height": height}
-    corners = scan.corners.astype(float).round(1).tolist()
-    seen = _inspect(scan.page, size | {"corners": corners, "turn_deg": scan.turn}, by_traces, settings)
-    if seen.reason is not None and scan.page.pixels is not page.pixels:
-        as_it_came = _inspect(page, size | {"corners": None, "turn_deg": 0}, by_traces, settings)
-        return seen if as_it_came.reason is not None else as_it_came
-    return seen
+    scan = straighten(page)
+    for way in (scan, scan.turned_over()):
+        yield way.page, size | {"corners": way.corners.astype(float).round(1).tolist(), "turn_deg": way.turn}
+    if scan.page.pixels is not page.pixels:
+        yield page, size | {"corners": None, "turn_deg": 0}
 
 
 def _inspect(page: Page, facts: dict[str, Any], by_traces: bool, settings: Settings) -> Seen:

@@ -53,6 +53,14 @@ class Scan:
     turn: int
     matrix: Matrix
 
+    def turned_over(self) -> "Scan":
+        """The same, had the other way been up."""
+        last = np.array(_size_of(self.page.pixels), np.float64) - 1
+        matrix = np.array([[-1, 0, last[0]], [0, -1, last[1]], [0, 0, 1]])
+        pixels = np.ascontiguousarray(np.rot90(self.page.pixels, 2))
+        page = self.page.moved(pixels, lambda points: transform(points, matrix), self.page.px_per_mm)
+        return Scan(page, np.roll(self.corners, 2, axis=0), (self.turn + 180) % 360, matrix @ self.matrix)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pose:
