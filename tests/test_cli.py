@@ -91,6 +91,17 @@ def test_a_folder_without_ecgs_is_answered_for_too(folder: Path, tmp_path: Path)
     assert done.stderr == f"{folder / 'page.png'}: a picture, for which --fs and --unit say nothing\n"
 
 
+def test_answers_and_scores_need_no_pytorch(folder: Path, simulated_ptbxl: Path) -> None:
+    """Whoever only diagnoses has not installed it."""
+    for command in (
+        ["diagnose", str(folder / "page.png")],
+        ["evaluate", "image", "--data", str(simulated_ptbxl), "--fold", "3"],
+    ):
+        code = f"import sys; sys.modules['torch'] = None; from ecglens.cli import app; app({command})"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def test_speed_and_gain_are_for_pictures(folder: Path) -> None:
     names = [folder / name for name in ("page.png", "sim00000.hea")]
     done = run("diagnose", *names, "--speed", 50, "--gain", "10/5", "--format", "json")

@@ -227,6 +227,28 @@ def test_leads_recorded_one_column_after_another_are_one_heart() -> None:
     assert np.nanmedian(m.qrs) == pytest.approx(95, abs=20)
 
 
+@pytest.mark.parametrize("columns", [2, 4])
+def test_leads_of_unlike_size_shown_in_turn_are_one_heart(columns: int) -> None:
+    record, onsets = draw(Heart(regular(75), shape="LBBB", qrs=150), noise=0.01)
+    signal, each = record.signal.copy(), record.signal.shape[1] // columns
+    signal[:6] *= 0.3  # limb leads, which the first columns show
+    for column in range(columns):
+        leads = slice(12 // columns * column, 12 // columns * (column + 1))
+        signal[leads, : column * each] = np.nan
+        signal[leads, (column + 1) * each :] = np.nan
+    m = measure(Record(signal, record.fs))
+    assert m.r_peaks.size == pytest.approx(onsets.size, abs=1)
+    assert m.heart_rate == pytest.approx(75, abs=2)
+
+
+def test_a_fast_t_wave_is_no_beat_where_the_next_one_comes_in_time() -> None:
+    steep = [(0, 0.6, (1, 1, -1, 2, 2, 2, 1, 1)), (0.3, 1, (-1, -1, 1, -2, -2, -2, -1, -1))]
+    record, onsets = draw(Heart(regular(60)), noise=0.02)
+    m = measure(with_waves(record, steep, onsets[2:7] + 0.3, 0.1))
+    assert m.r_peaks.size == onsets.size
+    assert m.heart_rate == pytest.approx(60, abs=1)
+
+
 WIDE = [(0, 0.7, (3, -2, 3, 3, 3, 2, 1, 1)), (0.4, 1, (-1, 1, -2, -2, -1, -1, 0, 0))]  # an ectopic QRS
 
 

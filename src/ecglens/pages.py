@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,6 @@ import numpy.typing as npt
 from ecglens.datasets.store import open_store
 from ecglens.diagnosis import look
 from ecglens.errors import SignalError
-from ecglens.examples import Read
 from ecglens.files import replace_file
 from ecglens.inputs import SignalSpec, prepare_record, signal_tensors
 from ecglens.paper import PAPER_LAYOUTS, Page, random_style, render, wear
@@ -20,6 +19,9 @@ from ecglens.paper.style import load_style
 from ecglens.processes import spread
 from ecglens.recipe import Recipe
 from ecglens.record import Record
+
+if TYPE_CHECKING:
+    from ecglens.examples import Read  # PyTorch's, which scoring does without
 
 PART: Final = 128  # exams in a file of pages that were read: about a minute of one core
 FINEST: Final = 8.0  # pixels a mm of pages that are trained on
@@ -61,7 +63,7 @@ def read_pages(
     spec: SignalSpec,
     workers: int,
     tick: Callable[[int], object] = lambda count: None,
-) -> dict[int, Read]:
+) -> "dict[int, Read]":
     """Draw ``count`` exams of the store in a folder, each as one page, and return a network's inputs as read, by exam.
 
     Layouts and wear are the recipe's; exams whose page cannot be read are left out. Files of ``PART`` exams are kept
@@ -114,7 +116,7 @@ def _random_pages(recipe: Recipe, rng: np.random.Generator) -> Pages:
     return Pages(layouts=recipe.layouts, wear=grade, px_per_mm=scale)
 
 
-def _as_read(page: Page, spec: SignalSpec) -> Read:
+def _as_read(page: Page, spec: SignalSpec) -> "Read":
     """What the network is given of a page, without the first axis; nothing where diagnosis would refuse it."""
     seen = look(page, by_traces=True)
     if seen.reason is not None or not isinstance(seen.given, Record):

@@ -10,7 +10,7 @@ from typing import Final
 import bottleneck as bn
 import numpy as np
 
-from ecglens.intervals.trace import RATE, Flags, Floats, Ints, Trace, median
+from ecglens.intervals.trace import Flags, Floats, Ints, Trace, median, qrs_level
 
 # Parts of a typical QRS speed that a QRS must reach, and one that is missed: P waves reach a fifth, large T a quarter.
 STRONG, WEAK = 0.4, 0.28
@@ -18,6 +18,10 @@ MAX_LAG: Final = 14  # samples a detection may be off
 QRS_HALF: Final = 25  # samples around the fiducial that decide whether two beats have one shape
 CUT: Final = 25  # samples from either end within which a QRS may not be whole
 REFRACTORY: Final = 50  # samples, 200 ms
+AT_SEAM: Final = 25  # samples around a seam of two columns in which a peak may be the seam's
+SOON: Final = 0.6  # of the usual RR interval, less than which one of the seam's comes from a beat
+LATEST_T: Final = 95  # samples after a QRS
+IN_TIME: Final = 0.15  # of the RR interval by which a beat may come early or late and still when it is due
 MOST_COMPARED: Final = 200  # beats
 ALIKE: Final = 0.8  # correlation of QRS complexes of one shape
 NEARLY_AS_COMMON: Final = 0.6  # part of the beats of the commonest shape
@@ -34,9 +38,10 @@ def detect(trace: Trace) -> Ints:
     peaks = np.flatnonzero((speed == crest) & (speed > 1e-9))
     if peaks.size == 0:
         return peaks
-    level = _level(speed)
+    level = qrs_level(speed)
     floor = 2.0 * speed_at_rest(speed)
     strong = _spaced(peaks[speed[peaks] > max(STRONG * level, floor)], speed)
+    strong = _without_seams(strong, trace.seams)
     if strong.size == 0:
         return strong
     return _searched_back(strong, peaks[speed[peaks] > max(WEAK * level, floor)], speed, size)
@@ -45,14 +50,6 @@ def detect(trace: Trace) -> Ints:
 def speed_at_rest(speed: Floats) -> float:
     """Spatial speed between beats, however wide and fast they are."""
     return float(np.quantile(speed, 0.2))
-
-
-def _level(speed: Floats) -> float:
-    """A typical QRS height: the median of the maxima of 2 s pieces, which an ectopic or an artefact does not move."""
-    step = int(2 * RATE)
-    count = max(1, speed.size // step)
-    tops = [piece.max() for piece in np.array_split(speed, count)]
-    return float(np.median(tops))
 
 
 def _spaced(peaks: Ints, speed: Floats) -> Ints:
@@ -70,6 +67,19 @@ def _spaced(peaks: Ints, speed: Floats) -> Ints:
                 continue
         kept.append(peak)
     return np.array(kept, np.intp)
+
+
+def _without_seams(beats: Ints, seams: Ints) -> Ints:
+    """Drop peaks at the seams of a page's columns that come too soon after or before a beat to be one."""
+    if beats.size < 3 or not seams.size:
+        return beats
+    near = np.abs(beats[:, None] - seams).min(axis=1) <= AT_SEAM
+    usual = median(np.diff(beats[~near]).astype(float))
+    kept = beats[~near]
+    for beat in beats[near].tolist():
+        if kept.size == 0 or np.abs(kept - beat).min() > SOON * usual:
+            kept = np.append(kept, beat)
+    return np.sort(kept)
 
 
 def _searched_back(beats: Ints, candidates: Ints, speed: Floats, size: int) -> Ints:
@@ -114,8 +124,23 @@ def align(trace: Trace, found: Ints) -> Beats:
     mean = shifts[lag[usual], np.flatnonzero(usual)].mean(axis=0)
     lags = peak_lag(shifts @ mean) - MAX_LAG
     # At an end half a T wave may look like a QRS: what is cut there must have the commonest shape.
-    sure = usual | ((found >= CUT) & (found < trace.wave.shape[1] - CUT))
+    sure = usual | ((found >= CUT) & (found < trace.wave.shape[1] - CUT)) & ~_are_t_waves(found, usual)
     return Beats((found + np.where(usual, lags, 0.0))[sure], usual[sure])
+
+
+def _are_t_waves(found: Ints, usual: Flags) -> Flags:
+    """Which beats (n,) of other shapes follow a common one as T does, the next common one coming when it is due."""
+    out = np.zeros(found.size, bool)
+    common = np.flatnonzero(usual)
+    if common.size < 4:
+        return out
+    steps = np.diff(found[common])
+    due = median(steps.astype(float))
+    for before, after, step in zip(common, common[1:], steps, strict=False):
+        if abs(step - due) < IN_TIME * due:
+            between = np.arange(before + 1, after)
+            out[between] = found[between] - found[before] < LATEST_T
+    return out
 
 
 def _commonest(alike: Flags, since: Floats) -> int:

@@ -16,6 +16,9 @@ Flags = npt.NDArray[np.bool_]
 
 RATE: Final = 250.0  # Hz, the rate everything is measured at
 PAD: Final = 1.0  # s of mirrored signal at both ends, so that filters see no edge
+SHORTEST_COLUMN: Final = 250  # samples
+SEAM: Final = 60  # samples on either side of a seam, where a QRS that is cut in two may be faster than any other
+MOST_LEVELLED: Final = 4.0  # times by which one column's QRS may be raised to another's
 BEFORE, AFTER = 160, 190  # samples of a beat's window before and after its fiducial point
 
 
@@ -28,6 +31,7 @@ class Trace:
     known: Flags  # (leads, T)
     rate: float
     leads: tuple[int, ...]
+    seams: Ints  # samples at which one column of a page ends and the next begins
 
 
 def prepare(record: Record) -> Trace | None:
@@ -47,7 +51,8 @@ def prepare(record: Record) -> Trace | None:
         known = known[:, nearest]
         both *= np.concatenate([known, known])
     wave, velocity = np.split(both.astype(np.float32, copy=False), 2)
-    return Trace(wave, _spatial_speed(velocity, known), known, rate, leads)
+    seams = _seams(known)
+    return Trace(wave, _levelled(_spatial_speed(velocity, known), seams), known, rate, leads, seams)
 
 
 def _filtered(rows: Floats, fs: float) -> tuple[Floats, float]:
@@ -107,6 +112,33 @@ def _spatial_speed(velocity: Floats, known: Flags) -> Floats:
     weight = known / (noise + np.median(noise) + 1e-6)[:, None]
     power = (square * weight).sum(axis=0) / np.maximum(weight.sum(axis=0), 1e-12)
     return np.sqrt(np.convolve(power, np.hanning(17) / np.hanning(17).sum(), "same"))
+
+
+def _seams(known: Flags) -> Ints:
+    """Where leads (leads, T) begin and end, and so columns of a page, at least ``SHORTEST_COLUMN`` apart."""
+    length = known.shape[1]
+    ends = np.sort(np.concatenate([known.argmax(axis=1), length - known[:, ::-1].argmax(axis=1)]))
+    seams = [0]
+    for end in ends.tolist():
+        if end - seams[-1] >= SHORTEST_COLUMN and length - end >= SHORTEST_COLUMN:
+            seams.append(end)
+    return np.array(seams[1:], np.intp)
+
+
+def _levelled(speed: Floats, seams: Ints) -> Floats:
+    """The speed, its QRS complexes as high in each column of a page: leads that are shown in turn differ in size."""
+    if not seams.size:
+        return speed
+    columns = np.split(speed, seams)
+    levels = np.array([qrs_level(column[SEAM:-SEAM]) for column in columns])
+    factors = levels.max() / np.maximum(levels, levels.max() / MOST_LEVELLED)
+    return np.concatenate([column * factor for column, factor in zip(columns, factors.tolist(), strict=True)])
+
+
+def qrs_level(speed: Floats) -> float:
+    """A typical QRS height: the median of the maxima of 2 s pieces, which an ectopic or an artefact does not move."""
+    count = max(1, speed.size // int(2 * RATE))
+    return float(np.median([piece.max() for piece in np.array_split(speed, count)]))
 
 
 def windows(wave: Floats, known: Flags, at: Floats) -> Floats:

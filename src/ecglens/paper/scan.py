@@ -31,6 +31,7 @@ _TURNED: Final = 0.008  # radians from which on a sheet lies askew
 _MARGIN: Final = 0.01  # of the long side, left around what is printed
 _MOST_PX_PER_MM: Final = 12.0  # of that copy: a sheet is 60 mm wide or more; finer, and what was found is no grid
 _MAX_MISFIT: Final = 0.04  # of the grid on a sheet that is flat enough to go by it
+_ASKEW: Final = 0.1  # radians by which an edge may lie off the lines of the grid; fingers and folds lie as they will
 _SQUARE: Final = 0.05  # radians by which the edges of a sheet seen from above may differ
 _LIGHT: Final = 48  # long side of the copy on which the light is judged
 _UNEVEN: Final = 0.8  # of the light that the darker parts get at least on a page that is left alone
@@ -175,7 +176,13 @@ def _by_grid(work: Pixels, edges: Edges, grid: Grid) -> _Pose:
     at = _map(middle + np.array([(0, 0), (1, 0), (0, 1)]), grid.matrix)
     px_per_mm = float(abs(np.linalg.det(at[1:] - at[0]))) ** -0.5
     flat = np.asarray(np.diag([px_per_mm, px_per_mm, 1.0]) @ grid.matrix, np.float64)
-    return _crop(work, edges, flat, px_per_mm)
+    top, right, bottom, left = (None if edge is None or _slope(_map(edge, flat)) > _ASKEW else edge for edge in edges)
+    return _crop(work, (top, right, bottom, left), flat, px_per_mm)
+
+
+def _slope(edge: Floats) -> float:
+    """By how many radians an edge lies off rows and columns."""
+    return float(np.arctan2(*np.sort(np.abs(edge[1] - edge[0]))))
 
 
 def _by_print(work: Pixels) -> _Pose:
