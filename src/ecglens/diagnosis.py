@@ -26,11 +26,15 @@ from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads
 
 SCHEMA = "ecglens/1"
+MOST_ASSUMED = 4  # leads whose names are not read; readable photographs have no more
+MOST_REPEATED = 8  # leads that a page names twice; with its strips, one ECG has no more
 LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
 THROUGHOUT = 0.8  # share of a page's time that a rhythm strip covers
 SAME_BEAT = 0.12  # s between two findings of one beat
 CLEAR = 0.6  # of the usual distance between beats, by which another one lies clear of them
 UNSCALED = "The scale of the paper cannot be told: take a picture of the whole page on which its grid is seen"
+SEVERAL = "More than one ECG is seen in the picture: take a picture of each by itself"
+UNNAMED = "Too few of the leads' names can be read: take the picture closer and sharper, with every lead's name in view"
 UNCERTAIN = "The traces cannot be followed for certain: take the picture again, sharper, flat and in even light"
 
 Kind = Literal["image", "signal"]
@@ -329,13 +333,18 @@ def _read(seen: Seen, page: Page, settings: Settings) -> Seen:
     facts = {
         "missing_leads": list(reading.missing),
         "assumed_leads": list(reading.assumed),
+        "repeated_leads": list(reading.repeated),
         "trace_certainty": round(reading.certainty, 3),
         "scale": reading.scale,
         **reading.settings.as_dict(),
     }
     seen = seen._replace(ecg=reading.page, quality=seen.quality | facts)
+    if len(reading.repeated) > MOST_REPEATED:
+        return seen._replace(given=None, reason=SEVERAL)
     if reading.record is None or reading.missing:
         return seen._replace(given=None, reason=_unread(reading.missing, page) if reading.missing else UNSCALED)
+    if len(reading.assumed) > MOST_ASSUMED:
+        return seen._replace(given=None, reason=UNNAMED)
     if reading.certainty < LEAST_CERTAINTY:
         return seen._replace(given=None, reason=UNCERTAIN)
     measured = _measured(reading.record)

@@ -8,7 +8,8 @@ What is not said of a page is taken as usual and said to be so: a speed of 25 mm
 without a grid, that a row is 250 mm long.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,8 +18,8 @@ import numpy as np
 
 from ecglens.leads import INDEX, LEADS
 from ecglens.paper.page import Page, Pixels, Points, Trace
-from ecglens.paper.reading.arrangement import arrange
-from ecglens.paper.reading.names import find_names
+from ecglens.paper.reading.arrangement import SURE, arrange
+from ecglens.paper.reading.names import Name, find_names
 from ecglens.paper.reading.rows import Stretch, follow
 from ecglens.paper.settings import Settings
 from ecglens.record import Record, Signal, fill_gaps
@@ -53,7 +54,8 @@ class Reading:
     where no name or no scale was found. ``beside`` is the same unless the rows are longer than ``SECONDS``, as those of
     a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
     that were read, in the times of ``beside``. ``missing`` names leads that were not found, ``assumed`` those whose
-    names follow from a usual order of leads, not from print. ``certainty`` is the mean probability (0-1) that the least
+    names follow from a usual order of leads, not from print, ``repeated`` those that are named in more than one place,
+    as strips are. ``certainty`` is the mean probability (0-1) that the least
     certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from: "grid", "none", or
     how long a row then is, such as "row of 10 s". ``settings`` are speed and gains.
     """
@@ -63,6 +65,7 @@ class Reading:
     page: Page
     missing: tuple[str, ...]
     assumed: tuple[str, ...]
+    repeated: tuple[str, ...]
     certainty: float
     scale: str
     settings: Settings
@@ -79,10 +82,17 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     Where it is open to which traces the names belong, most leads count, then how near to where names say traces begin.
     """
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
-    ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in find_names(pixels))
+    found = find_names(pixels)
+    ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in found)
     likelier, *others = map(_choose, ways)
     chosen = min([likelier, *others], key=lambda way: _misfit(way, way is likelier))
-    return _reading(page, pixels, chosen, settings)
+    return _reading(page, pixels, chosen, _repeated(found[0]), settings)
+
+
+def _repeated(names: Sequence[Name]) -> tuple[str, ...]:
+    """Leads whose names are read for sure in more than one place."""
+    counts = Counter(name.name.removeprefix("-") for name in names if name.probability >= SURE)
+    return tuple(lead for lead in LEADS if counts[lead] > 1)
 
 
 def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
@@ -90,7 +100,9 @@ def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
     return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches) - _FAVOUR * likelier
 
 
-def _reading(page: Page, pixels: Pixels, stretches: list[Stretch], settings: Settings) -> Reading:
+def _reading(
+    page: Page, pixels: Pixels, stretches: list[Stretch], repeated: tuple[str, ...], settings: Settings
+) -> Reading:
     """What the leads' traces give; ``pixels`` are those of the page that is read."""
     factor = pixels.shape[1] / page.pixels.shape[1]
     missing = tuple(lead for lead in LEADS if lead not in {stretch.lead for stretch in stretches})
@@ -98,7 +110,7 @@ def _reading(page: Page, pixels: Pixels, stretches: list[Stretch], settings: Set
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / USUAL_ROW
     if not stretches or not _FINEST <= px_per_mm <= _COARSEST:
-        return Reading(None, None, replace(page, traces=()), missing, (), 0.0, "none", settings)
+        return Reading(None, None, replace(page, traces=()), missing, (), repeated, 0.0, "none", settings)
     rate = px_per_mm * settings.speed
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
@@ -114,7 +126,7 @@ def _reading(page: Page, pixels: Pixels, stretches: list[Stretch], settings: Set
     certainty = min(stretch.likelihood for stretch in stretches)
     assumed = tuple(stretch.lead for stretch in stretches if stretch.assumed)
     scale = "grid" if page.px_per_mm else f"row of {USUAL_ROW / settings.speed:g} s"
-    return Reading(record, beside, read, missing, assumed, certainty, scale, settings)
+    return Reading(record, beside, read, missing, assumed, repeated, certainty, scale, settings)
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
