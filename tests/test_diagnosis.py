@@ -144,7 +144,7 @@ def test_the_answer_as_json_has_the_agreed_keys(record: Record) -> None:
     assert answer["schema"] == "ecglens/1"
     assert list(answer["labels"]) == ["AF", "RBBB", "LBBB", "1dAVb", "ST", "SB", "male"]
     assert set(answer["labels"]["AF"]) == {"probability", "positive", "unsure"}
-    assert set(answer["model"]) == {"name", "version", "sha256", "not_judged"}
+    assert set(answer["model"]) == {"name", "version", "sha256", "not_judged", "thresholds"}
 
 
 def test_the_annotated_page_shows_one_panel_a_positive_label(record: Record, page_file: Path) -> None:

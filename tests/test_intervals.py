@@ -119,8 +119,8 @@ def test_summary_is_of_medians_by_hand() -> None:
     m = measured()
     assert m.qtc == pytest.approx(400 / 0.9 ** (1 / 3))
     assert m.summary() == {
-        "heart_rate_bpm": 66.7, "p_ms": None, "pr_ms": None, "qrs_ms": 95.0, "qt_ms": 400.0, "qtc_ms": 414.3,
-        "axis_deg": 30.0,
+        "heart_rate_bpm": 66.7, "rr_sd_ms": 100.0, "p_ms": None, "pr_ms": None, "qrs_ms": 95.0, "qt_ms": 400.0,
+        "qtc_ms": 414.3, "axis_deg": 30.0,
     }  # fmt: skip
 
 

@@ -44,6 +44,13 @@ def test_a_finding_that_the_measured_rate_contradicts_is_doubted(
         assert doubts(record, {"heart_rate_bpm": rate}, [label]) == []
 
 
+def test_atrial_fibrillation_with_regular_beats_is_doubted(record: Record) -> None:
+    regular, irregular = ({"heart_rate_bpm": 75.0, "rr_sd_ms": spread} for spread in (20.0, 120.0))
+    (doubt,) = doubts(record, regular, ["AF"])
+    assert "the beats come regularly" in doubt
+    assert doubts(record, irregular, ["AF"]) == doubts(record, regular, []) == []
+
+
 @pytest.mark.parametrize(
     ("rate", "pr", "qrs", "qtc", "speed"),
     [
@@ -58,7 +65,7 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
     record: Record, rate: float, pr: float | None, qrs: float, qtc: float, speed: str | None
 ) -> None:
     measured = {"heart_rate_bpm": rate, "pr_ms": pr, "qrs_ms": qrs, "qtc_ms": qtc}
-    wanted = f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: give the speed"
+    wanted = f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: give the paper's speed"
     assert doubts(record, measured, (), {"speed_from": "assumed"}) == [wanted] * bool(speed)
     assert doubts(record, measured, (), {"speed_from": "given"}) == []
     assert doubts(record, {}, (), {"speed_from": "assumed"}) == []

@@ -92,7 +92,9 @@ def diagnose(
     form: Annotated[
         Format, typer.Option("--format", help="A table, or one JSON object an ECG and line.")
     ] = Format.table,
-    output: Annotated[Path | None, typer.Option(help="Write annotated pictures to this folder.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write annotated pictures to this folder.")
+    ] = None,
     fs: Annotated[float | None, typer.Option(help="Samples a second, of files that do not say: CSV, NumPy.")] = None,
     unit: Annotated[str | None, typer.Option(help="mV, uV, V or nV, of files that do not say: CSV, NumPy.")] = None,
     speed: Annotated[float | None, typer.Option(help="Paper speed of pictures, mm/s, if it is not 25.")] = None,
@@ -112,23 +114,23 @@ def diagnose(
     try:
         for path in _watch_files(list(_ecg_files(inputs, said)), form):
             for answer in diagnose_file(path, fs=fs, unit=unit, speed=speed, gain=gains, model=model):
+                picture = _write_annotated(answer, output) if output and answer.readable else None
                 if form is Format.json:
-                    typer.echo(json.dumps(answer.to_dict()))
+                    typer.echo(json.dumps(answer.to_dict() | ({"annotated": str(picture)} if picture else {})))
                 elif not answer.readable:
                     typer.echo(f"{answer.name}: {answer.reason}", err=True)
                 if answer.kind == "image" and said != NOTHING_SAID:
                     typer.echo(f"{answer.name}: a picture, for which --fs and --unit say nothing", err=True)
                 if answer.kind == "signal" and (speed or gain):
                     typer.echo(f"{answer.name}: a signal, for which --speed and --gain say nothing", err=True)
-                if not answer.readable:
-                    unread += 1
-                    continue
-                if output:
-                    annotated.append(_write_annotated(answer, output))
-                answered.append(answer.without_pixels())
+                annotated += [picture] if picture else []
+                answered += [answer.without_pixels()] if answer.readable else []
+                unread += not answer.readable
     finally:
         if form is Format.table:
             _show(answered)
+            if unread and answered:
+                typer.echo(f"{unread} of {unread + len(answered)} could not be read, for reasons named above", err=True)
         if annotated:
             what = annotated[0] if len(annotated) == 1 else f"the {len(annotated)} pictures in {output}"
             typer.echo(f"To see where the evidence lies, open {what}", err=form is Format.json)
@@ -336,7 +338,7 @@ def _numbers(text: str, between: str, option: str, advice: str) -> float | tuple
     number = r"(\d+\.?\d*|\.\d+)"
     found = re.fullmatch(rf"{number}(?:{between}{number})?", text)
     if found is None:
-        raise UsageError(f"{option} {text} is no number: {advice}")
+        raise UsageError(f"{option} {text} cannot be: {advice}")
     return float(found[1]) if found[2] is None else (float(found[1]), float(found[2]))
 
 

@@ -94,6 +94,7 @@ class Diagnosis:
             "version": self.card.version,
             "sha256": self.card.sha256,
             "not_judged": list(self.card.not_judged),
+            "thresholds": dict(self.card.thresholds),
         }
         return {
             "schema": SCHEMA,
@@ -131,15 +132,26 @@ class Diagnosis:
         panels = [self._panel(key) for key in self.positives]
         if set(self.positives) <= {MALE.key}:
             page = self.ecg if isinstance(self.ecg, Page) else _drawn(self.ecg, 0.0)
-            panels.insert(0, (_verdict(self.card), page.pixels))
+            panels.insert(0, (self._verdict(), page.pixels))
         return Page(explain.stack(panels))
+
+    def _verdict(self) -> str:
+        """What to say where no diagnosis is positive, which is not that the ECG is normal."""
+        unjudged = self.card.not_judged if self.card else ()
+        unsure = [key for key, finding in self.labels.items() if finding.unsure and key != MALE.key]
+        said = "none of the six diagnoses called; others are not looked for"
+        for what, keys in (("unsure of", unsure), ("not judged by this model", unjudged)):
+            named = [key for key in keys if key != MALE.key]
+            said += f"; {what}: {', '.join(named)}" * bool(named)
+        return said
 
     def _panel(self, key: str) -> tuple[str, npt.NDArray[np.uint8]]:
         """Caption and picture of one label; of a long signal, the ten seconds around the strongest evidence."""
         assert self.card is not None
         assert self.maps is not None
         evidence = self.maps[self.card.labels.index(key)]
-        caption = f"{BY_KEY[key].name}: {self.labels[key].probability:.0%}"
+        finding = self.labels[key]
+        caption = f"{BY_KEY[key].name}: {finding.probability:.0%}{', unsure' * finding.unsure}"
         if isinstance(self.ecg, Page):
             if isinstance(self.card.spec, ImageSpec):
                 return caption, explain.overlay(self.ecg, evidence)
@@ -151,14 +163,6 @@ class Diagnosis:
         return f"{caption}, from {start:.0f} s" if start else caption, explain.overlay_traces(
             page, evidence, self.ecg.duration
         )
-
-
-def _verdict(card: Card) -> str:
-    """What to say where no diagnosis is positive; that none is there is said only of those that were judged."""
-    unjudged = [key for key in card.not_judged if key != MALE.key]
-    if not unjudged:
-        return "none of the six diagnoses"
-    return f"no diagnosis called; not judged by this model: {', '.join(unjudged)}"
 
 
 def _drawn(record: Record, start: float) -> Page:
@@ -295,14 +299,13 @@ def look(page: Page, by_traces: bool, settings: Settings = USUAL) -> Seen:
 
     With ``by_traces`` its leads are read off it, ``settings`` being its speed and gains.
     """
-    first: Seen | None = None
+    refused: list[Seen] = []
     for flat, facts in _ways(page):
         seen = _inspect(flat, facts, by_traces, settings)
         if seen.reason is None:
             return seen
-        first = first or seen
-    assert first is not None
-    return first
+        refused.append(seen)
+    return max(refused[:2], key=lambda seen: seen.quality["likeness"])  # the way up that an ECG is seen in
 
 
 def _ways(page: Page) -> Iterator[tuple[Page, dict[str, Any]]]:

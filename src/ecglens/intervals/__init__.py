@@ -55,9 +55,13 @@ class Measurements:
         return median(self.qt) / float(np.cbrt(60.0 / self.heart_rate))
 
     def summary(self) -> dict[str, float | None]:
-        """One number per quantity for reports: medians over the beats of the commonest shape, None where absent."""
+        """One number per quantity for reports, None where absent.
+
+        Medians over the beats of the commonest shape, but rate and SD of RR over all.
+        """
         values = {
             "heart_rate_bpm": self.heart_rate,
+            "rr_sd_ms": sd(self.rr),
             "p_ms": median(self.p),
             "pr_ms": median(self.pr),
             "qrs_ms": median(self.qrs[self.usual]),
