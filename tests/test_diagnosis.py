@@ -1,6 +1,7 @@
 """The one road from an input to an answer, with the models that ship."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,12 +10,16 @@ import pytest
 from PIL import Image
 
 import ecglens
-from ecglens.diagnosis import agreed_beats, diagnose, diagnose_file
+from ecglens import diagnosis
+from ecglens.diagnosis import SEVERAL, UNNAMED, agreed_beats, diagnose, diagnose_file
 from ecglens.errors import FAULT, ModelError, UsageError
 from ecglens.io import wfdb
 from ecglens.labels import KEYS
 from ecglens.leads import INDEX, complete_limb_leads
+from ecglens.paper import Page, scan
 from ecglens.paper.legibility import assess
+from ecglens.paper.reading import Reading, read_page
+from ecglens.paper.settings import Settings
 from ecglens.record import Record
 from ecglens.simulator import simulate
 
@@ -100,6 +105,35 @@ def test_a_page_too_small_for_its_names_is_refused_as_such(record: Record) -> No
     width = page.pixels.shape[1]
     assert f"too small in the picture for the leads' names to be read ({width} x" in answer.reason
     assert f"at least {int(np.ceil(width / 1.4 * 2 / 50)) * 50} pixels across" in answer.reason
+
+
+def test_a_page_that_print_shows_the_wrong_way_up_is_turned_over(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = ecglens.render(record, "3x4+1", px_per_mm=5)
+    right = diagnose(page)
+    monkeypatch.setattr(scan, "find_turn", lambda *_: 180)
+    turned = diagnose(page)
+    assert turned.quality["turn_deg"] == 0
+    assert turned.labels == right.labels
+
+
+def test_two_ecgs_on_one_picture_are_refused(record: Record) -> None:
+    other = simulate({"AF"}, rng=np.random.default_rng(7))
+    pixels = [ecglens.render(each, "3x4+1", px_per_mm=5).pixels for each in (record, other)]
+    for both in (np.vstack(pixels), np.hstack(pixels)):
+        answer = diagnose(both)
+        assert answer.reason == SEVERAL
+        assert len(answer.quality["repeated_leads"]) > 8
+    assert diagnose(ecglens.render(record, "3x4+3", px_per_mm=5)).quality["repeated_leads"] == ["II", "V1", "V5"]
+
+
+def test_a_page_most_of_whose_names_are_assumed_is_refused(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(page: Page, settings: Settings) -> Reading:
+        return replace(read_page(page, settings), assumed=("I", "II", "V1", "V2", "V3"))
+
+    monkeypatch.setattr(diagnosis, "read_page", read)
+    assert diagnose(ecglens.render(record, "3x4+1", px_per_mm=5)).reason == UNNAMED
 
 
 def test_a_blurred_page_is_answered_for_where_its_leads_are_read(record: Record) -> None:

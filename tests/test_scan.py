@@ -91,6 +91,19 @@ def test_pages_and_photographs_are_turned_upright(quarters: int, flat: Page, pho
         assert scan.page.pixels.shape[1] > scan.page.pixels.shape[0]
 
 
+@pytest.mark.parametrize("quarters", [0, 1])
+def test_turned_over_all_lies_the_other_way_up(quarters: int, photo: Page) -> None:
+    given = turn(photo, quarters)
+    once = straighten(given).turned_over()
+    assert once.turn == (180 - 90 * quarters) % 360
+    assert np.allclose(
+        transform(given.traces[0].points, once.matrix), once.page.traces[0].points, atol=0.1, equal_nan=True
+    )
+    twice = once.turned_over()
+    for back, first in ((twice.page.pixels, straighten(given).page.pixels), (twice.corners, straighten(given).corners)):
+        np.testing.assert_array_equal(back, first)
+
+
 @pytest.mark.parametrize("layout", ["3x4", "3x4+3", "6x2", "12x1"])
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_flat_pages_are_turned_without_resampling(layout: str, quarters: int, record: Record) -> None:
