@@ -130,6 +130,13 @@ def test_the_grid_gives_the_scale(px_per_mm: float, record: Record) -> None:
     assert scan.page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
 
 
+@pytest.mark.parametrize("px_per_mm", [4.0, 6.0])
+def test_the_grid_of_a_roll_gives_the_scale(px_per_mm: float, record: Record) -> None:
+    page = render(record, "roll-1", "red", px_per_mm=px_per_mm)
+    assert page.pixels.shape[1] > 10 * page.pixels.shape[0]
+    assert straighten(Page(page.pixels)).page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
+
+
 def test_without_a_grid_there_is_no_scale(record: Record) -> None:
     assert straighten(Page(render(record, "3x4+1", "plain").pixels)).page.px_per_mm is None
 

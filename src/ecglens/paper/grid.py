@@ -18,6 +18,7 @@ from ecglens.paper.page import Pixels
 Floats = npt.NDArray[np.float64]
 
 GRID_MM: Final = 5.0  # what the strong lines are apart
+LONGEST: Final = 4.0  # times as long as high that pages are; pictures that are longer show rolls
 
 _MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have less
 _TILE: Final = 128  # side of a square, pixels
@@ -70,7 +71,8 @@ def find_grid(picture: Pixels) -> Grid | None:
     There is one where its lines stand out of the spectrum, or squares agree on it that each show little of it.
     """
     tiles = _transform(_lines(picture))
-    across, down, clear = _common_period(tiles.spectra, max(picture.shape))
+    side = min(max(picture.shape), LONGEST * min(picture.shape))  # a roll's length says nothing of its scale
+    across, down, clear = _common_period(tiles.spectra, side)
     middle = (np.array(picture.shape[::-1]) - 1) / 2
     reach = float(middle.max())
     places = (tiles.centres - middle) / reach
@@ -123,7 +125,7 @@ def _taper() -> npt.NDArray[np.float32]:
     return np.outer(np.hanning(_TILE), np.hanning(_TILE)).astype(np.float32)
 
 
-def _common_period(spectra: npt.NDArray[np.float32], side: int) -> tuple[float, float, float]:
+def _common_period(spectra: npt.NDArray[np.float32], side: float) -> tuple[float, float, float]:
     """Periods of 5 mm in a square, across and down, and how far they stand out, up to 3."""
     periods = _PAGE_MM * (_TILE / GRID_MM / side)
     profiles = [_stand_out(profile) for profile in _profiles(_typical(spectra))]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.paper.edges import Edges, darkest, extent_of, find_edges, find_print, halve, measure_skew, shrink
-from ecglens.paper.grid import Grid, find_grid
+from ecglens.paper.grid import LONGEST, Grid, find_grid
 from ecglens.paper.page import Page, Pixels, Points, transform
 from ecglens.paper.upright import as_paper, find_turn, lightest
 
@@ -25,7 +25,7 @@ MIN_SIDE: Final = 64  # pixels of a picture in which anything is looked for
 
 _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a sheet 300 mm wide
 _PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
-_WORK: Final = 720  # of the copy on which all is looked for
+_WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _TURNED: Final = 0.008  # radians from which on a sheet lies askew
 _MARGIN: Final = 0.01  # of the long side, left around what is printed
@@ -114,8 +114,9 @@ def straighten(page: Page) -> Scan:
     if min(given) < MIN_SIDE:
         return Scan(page, _rectangle(given).astype(np.float32), 0, np.eye(3))
     fine = halve(page.pixels, _FINEST)
-    work = as_paper(shrink(fine, _WORK))
-    lines = as_paper(shrink(fine, _WORK, cv2.INTER_AREA))  # in which lines 1 mm apart show no false ones
+    long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
+    work = as_paper(shrink(fine, long))
+    lines = as_paper(shrink(fine, long, cv2.INTER_AREA))  # in which lines 1 mm apart show no false ones
     flat = _lay_flat(work, find_grid(darkest(lines)))
     turn = find_turn(flat.look(work), flat.px_per_mm)
     pose = flat.scaled(given, _size_of(work)).turned(turn)
