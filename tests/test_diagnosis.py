@@ -130,7 +130,7 @@ def test_two_ecgs_on_one_picture_are_refused(record: Record) -> None:
 
 def test_a_page_most_of_whose_names_are_assumed_is_refused(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     def read(page: Page, settings: Settings) -> Reading:
-        return replace(read_page(page, settings), assumed=("I", "II", "V1", "V2", "V3"))
+        return replace(read_page(page, settings), assumed=("I", "II", "V1", "V2", "V3", "V4"))
 
     monkeypatch.setattr(diagnosis, "read_page", read)
     assert diagnose(ecglens.render(record, "3x4+1", px_per_mm=5)).reason == UNNAMED

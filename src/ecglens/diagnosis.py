@@ -26,7 +26,7 @@ from ecglens.runtime import WEIGHTS, Array, Card, Model, load_model
 from ecglens.signal import flat_leads
 
 SCHEMA = "ecglens/1"
-MOST_ASSUMED = 4  # leads whose names are not read; readable photographs have no more
+MOST_ASSUMED = 5  # leads whose names are not read; readable photographs have no more
 MOST_REPEATED = 8  # leads that a page names twice; with its strips, one ECG has no more
 LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
 THROUGHOUT = 0.8  # share of a page's time that a rhythm strip covers
