@@ -4,6 +4,7 @@
     python benchmarks/intervals.py --compare                    and NeuroKit2's delineators on the same records
     python benchmarks/intervals.py --data PTBXL                 also on PTB-XL: rate, blocks, speed
     python benchmarks/intervals.py --data PTBXL --compare       with two QRS detectors to agree with
+    python benchmarks/intervals.py --data PTBXL --count 0 --pages 30    off pages, against the same exams' signals
 
 Simulated records come from every finding the simulator knows, with its noise scaled to ``--snr`` dB: the mean power of
 the clean leads I, II, V1-V6, each without its mean, over that of the noise. Errors are of a record's median against
@@ -25,10 +26,12 @@ from pathlib import Path
 import numpy as np
 
 from ecglens import simulate, simulator
-from ecglens.intervals import measure
+from ecglens.diagnosis import look
+from ecglens.intervals import Measurements, measure
 from ecglens.io import wfdb
 from ecglens.leads import INDEPENDENT, INDEX
 from ecglens.metrics import auroc
+from ecglens.paper import render
 from ecglens.record import Record
 from ecglens.signal import resample
 from ecglens.simulator.findings import NOT_SINUS
@@ -40,6 +43,7 @@ INTERVALS = ("PR", "QRS", "QT", "ST", "P")
 QUANTITIES = ("rate", *INTERVALS, "axis")
 TARGETS = {"PR": 12.0, "QRS": 10.0, "QT": 15.0}  # ms, median absolute error over all conduction types
 SEXES = ("female", "male")
+PAGES = ("3x4", "3x4+1", "6x2", "12x1")
 OTHER_RHYTHMS = {"AFIB", "AFLT", "SVTAC", "PSVT", "3AVB", "PACE"}  # SCP codes; mostly without a PR interval
 MATCHED = 0.08  # s within which a found beat is a true one
 
@@ -112,7 +116,10 @@ def truth(record: Record) -> Values:
 
 
 def ours(record: Record) -> Values:
-    m = measure(record)
+    return values_of(measure(record))
+
+
+def values_of(m: Measurements) -> Values:
     spans = {"PR": m.pr, "QRS": m.qrs[m.usual], "QT": m.qt, "ST": m.st, "P": m.p}
     return {"rate": m.heart_rate, **{name: middle(values) for name, values in spans.items()}, "axis": m.axis}
 
@@ -231,12 +238,16 @@ def run_simulated(options: argparse.Namespace, fs: float, methods: dict[str, Met
             rate = tallies["ecglens"]
             sinus += [*np.abs(rate.errors["rate"]), *[np.inf] * rate.missed["rate"]]
     for name, rows in tables.items():
-        print(f"\n{name}, {fs:g} Hz, {options.snr:g} dB SNR: median |error| / 95 % / bias, miss, made")
-        print(f"{'':12}" + "".join(f"{quantity:>27}" for quantity in QUANTITIES))
+        heading(f"{name}, {fs:g} Hz, {options.snr:g} dB SNR")
         print("\n".join([*rows, line("all", totals[name])]))
         print(f"{totals[name].records / max(totals[name].seconds, 1e-9):.0f} records/s of processor time")
     print_beats(beats)
     verdict(totals["ecglens"], np.array(sinus))
+
+
+def heading(what: str) -> None:
+    print(f"\n{what}: median |error| / 95 % / bias, miss, made")
+    print(f"{'':12}" + "".join(f"{quantity:>27}" for quantity in QUANTITIES))
 
 
 def line(kind: str, tally: Tally) -> str:
@@ -293,6 +304,19 @@ def run_ptbxl(options: argparse.Namespace) -> None:
         compare_rates([*groups["NORM"], *groups["SINUS"]])
 
 
+def run_pages(options: argparse.Namespace) -> None:
+    """What is measured off pages, fresh ones, against what is measured of the signals they were drawn of."""
+    groups = exam_groups(options.data)
+    for layout in PAGES:
+        heading(f"PTB-XL as {layout}")
+        for name in ("NORM", "1AVB", "CRBBB", "CLBBB", "AFIB"):
+            tally = Tally.empty()
+            for record in draw(sorted(groups[name]), options.pages, np.random.default_rng(options.seed)):
+                measured = look(render(record, layout, px_per_mm=5), by_traces=True).measured
+                tally.add(values_of(measured) if measured else {}, ours(record))
+            print(line(name, tally), flush=True)
+
+
 def exam_groups(folder: Path) -> dict[str, list[Path]]:
     """Exams by SCP code; sinus rhythm (``SINUS``) is what has none of ``OTHER_RHYTHMS``."""
     groups: dict[str, list[Path]] = defaultdict(list)
@@ -342,6 +366,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", type=Path, help="folder of PTB-XL")
     parser.add_argument("--exams", type=int, default=200, help="exams of PTB-XL a group")
+    parser.add_argument("--pages", type=int, default=0, help="exams a group and layout to draw as pages")
     parser.add_argument("--compare", action="store_true", help="with NeuroKit2 and wfdb")
     options = parser.parse_args()
     methods: dict[str, Method] = {"ecglens": ours}
@@ -349,7 +374,9 @@ def main() -> None:
         methods |= {f"NeuroKit2 {name}": neurokit(name) for name in ("dwt", "peak")}
     for fs in options.fs if options.count else ():
         run_simulated(options, fs, methods)
-    if options.data:
+    if options.data and options.pages:
+        run_pages(options)
+    elif options.data:
         run_ptbxl(options)
 
 

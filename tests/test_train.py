@@ -14,7 +14,7 @@ from ecglens.cli import app
 from ecglens.datasets.index import open_dataset
 from ecglens.datasets.store import Store, open_store, pack_exams
 from ecglens.errors import ConfigError, UsageError
-from ecglens.examples import Examples, Key, Order
+from ecglens.examples import Examples, Key, Order, Read
 from ecglens.inputs import ImageSpec, SignalSpec, prepare_record
 from ecglens.models.checkpoint import label_weights, load_trained, save_trained
 from ecglens.paper import layouts
@@ -124,6 +124,20 @@ def test_the_residual_network_trains_on_whole_signals_and_on_parts(simulated_ptb
     init = str(tmp_path / "whole" / "model.safetensors")
     train.train("signal", simulated_ptbxl, tmp_path / "part", again, init=init, device="cpu", workers=0)
     assert load_trained(tmp_path / "part").spec == replace(RESIDUAL, partial=True)
+
+
+def test_a_network_is_trained_on_pages_as_they_are_read(
+    simulated_ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[int, Read]] = []
+    make = train.Examples
+    monkeypatch.setattr(train, "Examples", lambda *a, **k: given.append(k["read"]) or make(*a, **k))
+    recipe = replace(TINY, fs=100.0, seconds=10.0, beats=True, partial=True, read=4, layouts=("3x4+1",))
+    train.train("signal", simulated_ptbxl, tmp_path, recipe, device="cpu", workers=0)
+    assert len(list((tmp_path / "train" / "read").iterdir())) == 1
+    assert 3 <= len(given[0]) <= 4
+    assert all(inputs["signal"].shape == (12, 1000) for inputs in given[0].values())
+    assert load_trained(tmp_path).spec == replace(RESIDUAL, partial=True)
 
 
 @pytest.mark.parametrize(("part", "learns"), [("head", {"classifier"}), ("base", {"stem", "classifier"})])
@@ -261,6 +275,7 @@ def test_released_recipes_load(path: Path) -> None:
         ("stages = [{epochs = 1, lr = 1e-3, part = 'tail'}]", "tail"),
         ("stages = [{epochs = -1, lr = 1e-3}]", "epochs"),
         ("stages = [{epochs = 1, lr = 1e-3}]\nbatch = 3", "batch"),
+        ("stages = [{epochs = 1, lr = 1e-3}]\nread = 3", "goes with partial = true"),
     ],
 )
 def test_a_wrong_recipe_is_refused_when_loaded(tmp_path: Path, text: str, says: str) -> None:

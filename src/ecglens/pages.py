@@ -73,7 +73,7 @@ def read_pages(
     folder = store / "read"
     folder.mkdir(exist_ok=True)
     chosen = np.random.default_rng(recipe.seed).permutation(len(open_store(store, spec, workers)))[:count]
-    parts = np.array_split(chosen, -(-len(chosen) // PART))
+    parts = np.array_split(chosen, max(1, -(-len(chosen) // PART)))
     named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.npz", part) for i, part in enumerate(parts)]
     missing = [item for item in named if not item[0].exists()]
     for done in spread(partial(_read_part, store, recipe, spec), missing, workers, chunk=1):
