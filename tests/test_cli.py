@@ -248,7 +248,7 @@ def test_layouts_and_styles_are_listed() -> None:
         (["--layout", "4x3"], "unknown layout '4x3': choose"),
         (["--style", "mauve"], "unknown style 'mauve': choose"),
         (["--rhythm", "V9"], "'V9' is no lead; choose"),
-        (["--gain", "large"], "--gain large cannot be: give"),
+        (["--gain", "large"], "--gain large cannot be read: give"),
         (["--speed", "0"], "0 mm/s and 10 mm/mV are no ECG's: give"),
         (["--wear", "2"], "grades of wear from 2 to 2 are none: give"),
         (["--rotation", "nan"], "turned by nan degrees: give"),

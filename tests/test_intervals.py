@@ -241,6 +241,39 @@ def test_leads_of_unlike_size_shown_in_turn_are_one_heart(columns: int) -> None:
     assert m.heart_rate == pytest.approx(75, abs=2)
 
 
+@pytest.mark.parametrize("rate", [36, 48, 75])
+@pytest.mark.parametrize("columns", [4, 6])
+def test_beats_at_the_seams_of_columns_count(rate: float, columns: int) -> None:
+    record, _ = draw(Heart(regular(rate, 11.0)), noise=0.02)
+    for phase in range(10):
+        first = round((0.05 + 0.08 * phase) * record.fs)
+        signal = record.signal[:, first : first + round(10 * record.fs)].copy()
+        each = signal.shape[1] // columns
+        for column in range(columns):
+            leads = slice(12 // columns * column, 12 // columns * (column + 1))
+            signal[leads, : column * each] = np.nan
+            signal[leads, (column + 1) * each :] = np.nan
+        assert measure(Record(signal, record.fs)).heart_rate == pytest.approx(rate, rel=0.05)
+
+
+def test_a_spike_at_a_seam_is_no_beat() -> None:
+    record, onsets = draw(Heart(regular(75)), noise=0.02)
+    signal, middle = record.signal.copy(), int((onsets[5] + 0.35) * record.fs)
+    signal[:6, middle:] = np.nan
+    signal[6:, :middle] = np.nan
+    signal[6:9, middle : middle + 8] += np.linspace(3, 0, 8, dtype=np.float32)
+    m = measure(Record(signal, record.fs))
+    assert m.r_peaks.size == onsets.size
+    assert m.heart_rate == pytest.approx(75, abs=1)
+
+
+def test_columns_of_nothing_are_measured_as_nothing() -> None:
+    signal = np.full((12, 5000), np.nan, np.float32)
+    for column in range(4):
+        signal[3 * column : 3 * column + 3, 1250 * column : 1250 * column + 1250] = 0
+    assert measure(Record(signal, 500.0)).r_peaks.size == 0
+
+
 def test_a_fast_t_wave_is_no_beat_where_the_next_one_comes_in_time() -> None:
     steep = [(0, 0.6, (1, 1, -1, 2, 2, 2, 1, 1)), (0.3, 1, (-1, -1, 1, -2, -2, -2, -1, -1))]
     record, onsets = draw(Heart(regular(60)), noise=0.02)

@@ -1,6 +1,7 @@
 """Training: a tiny model overfits, a killed run ends as an unbroken one, examples follow from their keys."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ecglens import config, train
+from ecglens import config, pages, train
 from ecglens.cli import app
 from ecglens.datasets.index import open_dataset
-from ecglens.datasets.store import Store, open_store, pack_exams
+from ecglens.datasets.store import Read, Store, open_store, pack_exams
 from ecglens.errors import ConfigError, UsageError
-from ecglens.examples import Examples, Key, Order, Read
+from ecglens.examples import Examples, Key, Order
 from ecglens.inputs import ImageSpec, SignalSpec, prepare_record
 from ecglens.models.checkpoint import label_weights, load_trained, save_trained
 from ecglens.paper import layouts
@@ -138,6 +139,21 @@ def test_a_network_is_trained_on_pages_as_they_are_read(
     assert 3 <= len(given[0]) <= 4
     assert all(inputs["signal"].shape == (12, 1000) for inputs in given[0].values())
     assert load_trained(tmp_path).spec == replace(RESIDUAL, partial=True)
+
+
+def test_what_a_killed_run_had_read_is_kept(
+    simulated_ptbxl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "PART", 2)
+    recipe = replace(TINY, fs=100.0, seconds=10.0, beats=True, partial=True, read=4, layouts=("3x4+1",))
+    train.train("signal", simulated_ptbxl, tmp_path / "whole", recipe, device="cpu", workers=0)
+    shutil.copytree(tmp_path / "whole" / "train", tmp_path / "killed" / "train")
+    first, second = sorted((tmp_path / "killed" / "train" / "read").iterdir())
+    before = first.stat().st_mtime_ns
+    second.unlink()
+    train.train("signal", simulated_ptbxl, tmp_path / "killed", recipe, device="cpu", workers=0)
+    assert first.stat().st_mtime_ns == before
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
 
 
 @pytest.mark.parametrize(("part", "learns"), [("head", {"classifier"}), ("base", {"stem", "classifier"})])

@@ -110,22 +110,27 @@ def diagnose(
     answered: list[Diagnosis] = []
     annotated: list[Path] = []
     unread, said = 0, Given(fs, unit)
-    gains = _numbers(gain, "/", "--gain", GAIN_ADVICE) if gain else None
+    gains = _numbers(gain, "/", "--gain", GAIN_ADVICE) if gain is not None else None
     try:
         for path in _watch_files(list(_ecg_files(inputs, said)), form):
             for answer in diagnose_file(path, fs=fs, unit=unit, speed=speed, gain=gains, model=model):
                 picture = _write_annotated(answer, output) if output and answer.readable else None
                 if form is Format.json:
-                    typer.echo(json.dumps(answer.to_dict() | ({"annotated": str(picture)} if picture else {})))
+                    typer.echo(
+                        json.dumps(answer.to_dict() | ({"annotated": picture and str(picture)} if output else {}))
+                    )
                 elif not answer.readable:
                     typer.echo(f"{answer.name}: {answer.reason}", err=True)
                 if answer.kind == "image" and said != NOTHING_SAID:
                     typer.echo(f"{answer.name}: a picture, for which --fs and --unit say nothing", err=True)
                 if answer.kind == "signal" and (speed or gain):
                     typer.echo(f"{answer.name}: a signal, for which --speed and --gain say nothing", err=True)
-                annotated += [picture] if picture else []
-                answered += [answer.without_pixels()] if answer.readable else []
-                unread += not answer.readable
+                if picture:
+                    annotated.append(picture)
+                if answer.readable:
+                    answered.append(answer.without_pixels())
+                else:
+                    unread += 1
     finally:
         if form is Format.table:
             _show(answered)
@@ -338,7 +343,7 @@ def _numbers(text: str, between: str, option: str, advice: str) -> float | tuple
     number = r"(\d+\.?\d*|\.\d+)"
     found = re.fullmatch(rf"{number}(?:{between}{number})?", text)
     if found is None:
-        raise UsageError(f"{option} {text} cannot be: {advice}")
+        raise UsageError(f"{option} {text} cannot be read: {advice}")
     return float(found[1]) if found[2] is None else (float(found[1]), float(found[2]))
 
 

@@ -27,7 +27,7 @@ from ecglens.signal import flat_leads
 
 SCHEMA = "ecglens/1"
 MOST_ASSUMED = 5  # leads whose names are not read; readable photographs have no more
-MOST_REPEATED = 8  # leads that a page names twice; with its strips, one ECG has no more
+MOST_REPEATED = 6  # leads that a page names twice: strips, and misread names; photographs of one ECG have up to 4
 LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
 THROUGHOUT = 0.8  # share of a page's time that a rhythm strip covers
 SAME_BEAT = 0.12  # s between two findings of one beat
@@ -137,8 +137,8 @@ class Diagnosis:
 
     def _verdict(self) -> str:
         """What to say where no diagnosis is positive, which is not that the ECG is normal."""
-        unjudged = self.card.not_judged if self.card else ()
-        unsure = [key for key, finding in self.labels.items() if finding.unsure and key != MALE.key]
+        assert self.card is not None
+        unjudged, unsure = self.card.not_judged, [key for key, finding in self.labels.items() if finding.unsure]
         said = "none of the six diagnoses called; others are not looked for"
         for what, keys in (("unsure of", unsure), ("not judged by this model", unjudged)):
             named = [key for key in keys if key != MALE.key]
@@ -199,7 +199,7 @@ def diagnose(
         given = io.read(ecg, page, fs=fs, unit=unit) if isinstance(ecg, str | Path | bytes) else _wrapped(ecg, fs)
     except UnreadableError as error:
         return Diagnosis(source, page or 1, None, str(error))
-    if isinstance(given, Record) and settings != USUAL and not is_file:
+    if isinstance(given, Record) and settings != USUAL:
         raise UsageError("speed and gain are for pictures: leave them out for a signal, which is in mV")
     return _answer(given, source, page or 1, model, settings)
 
@@ -302,7 +302,7 @@ def look(page: Page, by_traces: bool, settings: Settings = USUAL) -> Seen:
     refused: list[Seen] = []
     for flat, facts in _ways(page):
         seen = _inspect(flat, facts, by_traces, settings)
-        if seen.reason is None:
+        if seen.reason is None or seen.reason == SEVERAL:
             return seen
         refused.append(seen)
     return max(refused[:2], key=lambda seen: seen.quality["likeness"])  # the way up that an ECG is seen in
@@ -313,7 +313,8 @@ def _ways(page: Page) -> Iterator[tuple[Page, dict[str, Any]]]:
     height, width = page.pixels.shape[:2]
     size = {"width": width, "height": height}
     scan = straighten(page)
-    for way in (scan, scan.turned_over()):
+    for turn_over in (False, True):
+        way = scan.turned_over() if turn_over else scan
         yield way.page, size | {"corners": way.corners.astype(float).round(1).tolist(), "turn_deg": way.turn}
     if scan.page.pixels is not page.pixels:
         yield page, size | {"corners": None, "turn_deg": 0}

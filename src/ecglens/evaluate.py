@@ -16,6 +16,7 @@ from ecglens.confidence import Estimate
 from ecglens.datasets.index import Dataset, Exam
 from ecglens.diagnosis import Diagnosis, Kind, diagnose
 from ecglens.errors import UnreadableError, UsageError
+from ecglens.inputs import SignalSpec, prepare_record
 from ecglens.labels import DIAGNOSES, KEYS
 from ecglens.pages import PAPER_PAGES, Pages, drawn
 from ecglens.processes import spread
@@ -193,5 +194,6 @@ def _answer(
         record = load(of)
     except UnreadableError as error:
         return Diagnosis(of.id, 1, kind, str(error))
-    ecg = record if kind == "signal" else drawn(record, pages, np.random.default_rng([pages.seed, index]))
+    rng = np.random.default_rng([pages.seed, index])
+    ecg = record if kind == "signal" else drawn(prepare_record(record, SignalSpec()), pages, rng)
     return diagnose(ecg, model=model).without_pixels()

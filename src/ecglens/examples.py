@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from ecglens.datasets.store import Store
+from ecglens.datasets.store import Read, Store
 from ecglens.inputs import LEAST_DURATION, ImageSpec, SignalSpec, mean_beat, signal_windows
 from ecglens.intervals import SCALARS
 from ecglens.leads import INDEX, LEADS
@@ -26,7 +26,6 @@ from ecglens.signal import crop
 from ecglens.team import ALONE, Team
 
 Array = npt.NDArray[np.float32]
-Read = Mapping[str, npt.NDArray[np.float16]]  # a network's inputs by name, without the first axis
 
 GAIN_SD = 0.1  # of the log amplitude: amplifiers and bodies differ, the diagnosis does not
 LEAD_GAIN_SD = 0.05  # of the log amplitude of one lead against the others

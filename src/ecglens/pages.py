@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.datasets.store import open_store
+from ecglens.datasets.store import Read, missing_parts, open_store, save_arrays
 from ecglens.diagnosis import look
 from ecglens.errors import SignalError
-from ecglens.files import replace_file
 from ecglens.inputs import SignalSpec, prepare_record, signal_tensors
 from ecglens.paper import PAPER_LAYOUTS, Page, random_style, render, wear
 from ecglens.paper.style import load_style
@@ -20,9 +19,7 @@ from ecglens.processes import spread
 from ecglens.recipe import Recipe
 from ecglens.record import Record
 
-if TYPE_CHECKING:
-    from ecglens.examples import Read  # PyTorch's, which scoring does without
-
+READ: Final = "read"  # the folder below a store
 PART: Final = 128  # exams in a file of pages that were read: about a minute of one core
 FINEST: Final = 8.0  # pixels a mm of pages that are trained on
 COARSEST: Final = ((0.6, 3.0), (1.0, 4.5))  # up to a grade of wear: worn pages need more to be read
@@ -46,9 +43,8 @@ class Pages:
 PAPER_PAGES: Final = Pages()
 
 
-def drawn(record: Record, pages: Pages, rng: np.random.Generator) -> Page:
-    """Draw a record as the paper's test pages are, its baseline removed, in one of the layouts and styles."""
-    prepared = prepare_record(record, SignalSpec())
+def drawn(prepared: Record, pages: Pages, rng: np.random.Generator) -> Page:
+    """Draw a record, its baseline removed as the paper's test pages have it, in one of the layouts and styles."""
     layout = pages.layouts[int(rng.integers(len(pages.layouts)))]
     style = pages.styles[int(rng.integers(len(pages.styles)))]
     dress = random_style(rng) if style == "random" else load_style(style)
@@ -57,29 +53,29 @@ def drawn(record: Record, pages: Pages, rng: np.random.Generator) -> Page:
 
 
 def read_pages(
-    store: Path,
+    folder: Path,
     count: int,
     recipe: Recipe,
     spec: SignalSpec,
     workers: int,
     tick: Callable[[int], object] = lambda count: None,
-) -> "dict[int, Read]":
-    """Draw ``count`` exams of the store in a folder, each as one page, and return a network's inputs as read, by exam.
+) -> None:
+    """Draw ``count`` exams of the store in ``folder``, each as one page, read them, and write what was read below it.
 
-    Layouts and wear are the recipe's; exams whose page cannot be read are left out. Files of ``PART`` exams are kept
-    below the store, so that what was read before is not read again. ``tick`` is called with the number of exams after
-    each.
+    Layouts and wear are the recipe's. Exams whose page cannot be read are left out; what is there is not read again.
+    ``tick`` is called with the number of exams after each ``PART`` of them.
     """
-    folder = store / "read"
-    folder.mkdir(exist_ok=True)
-    chosen = np.random.default_rng(recipe.seed).permutation(len(open_store(store, spec, workers)))[:count]
-    parts = np.array_split(chosen, max(1, -(-len(chosen) // PART)))
-    named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.npz", part) for i, part in enumerate(parts)]
-    missing = [item for item in named if not item[0].exists()]
-    for done in spread(partial(_read_part, store, recipe, spec), missing, workers, chunk=1):
+    chosen = np.random.default_rng(recipe.seed).permutation(len(open_store(folder, spec, workers)))[:count]
+    missing = missing_parts(folder / READ, "npz", chosen, PART)
+    tick(len(chosen) - sum(len(part) for _, part in missing))
+    for done in spread(partial(_read_part, folder, recipe, spec), missing, workers, chunk=1):
         tick(done)
+
+
+def load_read(folder: Path) -> dict[int, Read]:
+    """Return what ``read_pages`` wrote, by exam of the store in ``folder``."""
     found: dict[int, Read] = {}
-    for path, _ in named:
+    for path in sorted((folder / READ).glob("*-of-*.npz")):
         with np.load(path) as file:
             values = dict(file)
         exams = values.pop("exams").tolist()
@@ -87,24 +83,17 @@ def read_pages(
     return found
 
 
-def _read_part(store: Path, recipe: Recipe, spec: SignalSpec, item: tuple[Path, npt.NDArray[np.intp]]) -> int:
+def _read_part(folder: Path, recipe: Recipe, spec: SignalSpec, item: tuple[Path, npt.NDArray[np.intp]]) -> int:
     path, chosen = item
-    exams = open_store(store, spec, 1)
-    read: list[tuple[int, Read]] = []
-    for exam in map(int, chosen):
+    store, read = open_store(folder, spec, 1), {}
+    for exam in chosen.tolist():
         rng = np.random.default_rng([recipe.seed, exam])
-        inputs = _as_read(drawn(exams.record(exam), _random_pages(recipe, rng), rng), spec)
-        if inputs:
-            read.append((exam, inputs))
-    names = read[0][1] if read else ()
-    arrays = {name: np.stack([inputs[name] for _, inputs in read]) for name in names}
-    exams_read = np.array([exam for exam, _ in read], np.int64)
-
-    def write(part: Path) -> None:
-        with part.open("wb") as file:  # a file object: NumPy would add an ending to the temporary name
-            np.savez(file, exams=exams_read, **arrays)  # type: ignore[arg-type]
-
-    replace_file(path, write)
+        record = prepare_record(store.record(exam), SignalSpec(baseline=0))  # finer; its baseline is removed
+        if inputs := _as_read(drawn(record, _random_pages(recipe, rng), rng), spec):
+            read[exam] = inputs
+    names = next(iter(read.values()), {})
+    arrays = {name: np.stack([inputs[name] for inputs in read.values()]) for name in names}
+    save_arrays(path, {"exams": np.array(list(read), np.int64)} | arrays)
     return len(chosen)
 
 
@@ -116,7 +105,7 @@ def _random_pages(recipe: Recipe, rng: np.random.Generator) -> Pages:
     return Pages(layouts=recipe.layouts, wear=grade, px_per_mm=scale)
 
 
-def _as_read(page: Page, spec: SignalSpec) -> "Read":
+def _as_read(page: Page, spec: SignalSpec) -> Read:
     """What the network is given of a page, without the first axis; nothing where diagnosis would refuse it."""
     seen = look(page, by_traces=True)
     if seen.reason is not None or not isinstance(seen.given, Record):

@@ -24,6 +24,7 @@ SLOWEST_ST, FASTEST_SB = 95.0, 65.0
 
 # Of 151 records of fold 9 with AF, two vary less; of 150 others, 104.
 REGULAR: Final = 0.04  # SD of RR over its mean
+LEAST_BEATS: Final = 7.0  # that tell regular ones from chance
 
 # Least and most of everything timed, as it hardly ever comes together in an ECG, but does in most that are read at half
 # or at twice their speed: none of 110 PTB-XL records as they are, 101 of them at half, 80 at twice.
@@ -54,7 +55,8 @@ def doubts(
     if rate is not None and "SB" in positives and rate > FASTEST_SB:
         found.append(f"sinus bradycardia is called at a measured rate of {rate:.0f}/min: check the rhythm")
     spread = measurements.get("rr_sd_ms")
-    if rate and spread is not None and "AF" in positives and spread < REGULAR * 60_000 / rate:
+    enough = rate is not None and rate * record.duration / 60 >= LEAST_BEATS
+    if rate and enough and spread is not None and "AF" in positives and spread < REGULAR * 60_000 / rate:
         found.append("atrial fibrillation is called, but the beats come regularly: check the rhythm")
     return found
 

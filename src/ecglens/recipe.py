@@ -67,6 +67,8 @@ class Recipe:
             raise ValueError("a recipe needs windows of 5 to 60 seconds, and fs from 100 to 1000 Hz")
         if self.read < 0 or (self.read and (not self.partial or self.scalars)):
             raise ValueError("read takes a number of exams, and goes with partial = true and without scalars")
+        if self.read and self.seconds < 10:
+            raise ValueError("read goes with seconds = 10 or more, which is what pages show")
         if self.scalars and self.beats:
             raise ValueError("scalars are for the Inception network, beats for the residual one: give one of them")
 

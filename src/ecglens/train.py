@@ -27,9 +27,9 @@ from ecglens import metrics
 from ecglens.calibration import calibrate
 from ecglens.datasets.index import Dataset as Exams
 from ecglens.datasets.index import open_dataset
-from ecglens.datasets.store import Store, is_packed, open_store, pack_exams
+from ecglens.datasets.store import Read, Store, is_packed, open_store, pack_exams
 from ecglens.errors import UsageError
-from ecglens.examples import Examples, Order, Read, Windows, auxiliary_targets, network_inputs
+from ecglens.examples import Examples, Order, Windows, auxiliary_targets, network_inputs
 from ecglens.figures import draw_training
 from ecglens.files import replace_file
 from ecglens.inputs import ImageSpec, SignalSpec
@@ -39,7 +39,7 @@ from ecglens.models import checkpoint
 from ecglens.models.checkpoint import Spec, build_network, load_trained, load_weights
 from ecglens.models.inception import InceptionNet
 from ecglens.models.losses import TAUGHT, Objective, balanced_weights
-from ecglens.pages import read_pages
+from ecglens.pages import load_read, read_pages
 from ecglens.processes import cores
 from ecglens.recipe import Recipe
 from ecglens.team import ALONE, Team, joined
@@ -187,9 +187,12 @@ def _read(
     asked = [(out / name, round(share * len(store))) for name, store in zip(("train", "valid"), stores, strict=True)]
     for folder, count in asked if team.leads else ():
         with _counted(f"reading pages of {folder.name}", count) as tick:
-            read_pages(folder, count, recipe, spec, workers, tick)
+            read_pages(folder, count, recipe, spec, workers * team.on_host, tick)  # the others wait
     team.wait()
-    return [read_pages(folder, count, recipe, spec, workers) for folder, count in asked]
+    read = [load_read(folder) for folder, _ in asked]
+    for (folder, count), found in zip(asked, read, strict=True):
+        log.info("%d of %d pages of %s could be read", len(found), count, folder.name)
+    return read
 
 
 def claim(out: Path, run: dict[str, Any], team: Team) -> None:

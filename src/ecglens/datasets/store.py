@@ -5,7 +5,7 @@ them is made again where it is missing.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from ecglens.record import Record
 log = logging.getLogger(__name__)
 Array = npt.NDArray[np.float32]
 Half = npt.NDArray[np.float16]
+Read = Mapping[str, Half]  # a network's inputs as read off an exam's page: signal (12, samples), beats (12, fs), mV
 
 MOST_BEATS: Final = 600  # of an exam that are kept: five minutes at 120 a minute
 PART: Final = 1024  # exams, of which a part takes some 4 MB
@@ -80,12 +81,22 @@ def pack_exams(
     With ``measured`` the eight scalars and the beats of each exam are kept too. ``tick`` is called with the number of
     exams after each part.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = np.array_split(chosen, -(-len(chosen) // PART))
-    named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.bz2", part) for i, part in enumerate(parts)]
-    missing = [item for item in named if not item[0].exists()]
+    missing = missing_parts(folder, "bz2", chosen, PART)
     for count in spread(partial(_pack, exams, measured), missing, workers, chunk=1):
         tick(count)
+
+
+def missing_parts(
+    folder: Path, ending: str, chosen: npt.NDArray[np.intp], size: int
+) -> list[tuple[Path, npt.NDArray[np.intp]]]:
+    """Return what is yet to be written of the ``chosen`` exams: files of at most ``size`` of them, and which these are.
+
+    Makes the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = np.array_split(chosen, max(1, -(-len(chosen) // size)))
+    named = [(folder / f"{i + 1:03d}-of-{len(parts):03d}.{ending}", part) for i, part in enumerate(parts)]
+    return [(path, part) for path, part in named if not path.exists()]
 
 
 def open_store(
@@ -156,7 +167,7 @@ def _unfold(folder: Path, spec: SignalSpec, workers: int, tick: Callable[[int], 
     if len(lengths) == 1:
         raise UsageError(f"not one exam of {folder.name} can be used: the warnings say why")
     joined = {name: np.concatenate([facts[name] for facts in found if len(facts["ids"])]) for name in found[0]}
-    replace_file(folder / FACTS, partial(_save, joined | {"bounds": np.cumsum(lengths)}))
+    save_arrays(folder / FACTS, joined | {"bounds": np.cumsum(lengths)})
 
 
 def _prepare(spec: SignalSpec, path: Path) -> tuple[list[Half], Facts]:
@@ -178,6 +189,11 @@ def _prepared(record: Record, spec: SignalSpec, name: str) -> Half | None:
     return np.ascontiguousarray(np.pad(prepared.signal, ((0, 0), (0, short)), constant_values=np.nan).T, np.float16)
 
 
-def _save(arrays: Facts, path: Path) -> None:
-    with path.open("wb") as file:  # a file object: NumPy would add an ending to the temporary name
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+def save_arrays(path: Path, arrays: Facts) -> None:
+    """Write arrays by name as an NPZ file, whole or not at all."""
+
+    def write(part: Path) -> None:
+        with part.open("wb") as file:  # a file object: NumPy would add an ending to the temporary name
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+
+    replace_file(path, write)

@@ -18,9 +18,9 @@ MAX_LAG: Final = 14  # samples a detection may be off
 QRS_HALF: Final = 25  # samples around the fiducial that decide whether two beats have one shape
 CUT: Final = 25  # samples from either end within which a QRS may not be whole
 REFRACTORY: Final = 50  # samples, 200 ms
-AT_SEAM: Final = 25  # samples around a seam of two columns in which a peak may be the seam's
+AT_SEAM: Final = 25  # samples (100 ms) around a seam of two columns in which a peak may be the seam's
 SOON: Final = 0.6  # of the usual RR interval, less than which one of the seam's comes from a beat
-LATEST_T: Final = 95  # samples after a QRS
+LATEST_T: Final = 95  # samples (380 ms) after a QRS
 IN_TIME: Final = 0.15  # of the RR interval by which a beat may come early or late and still when it is due
 MOST_COMPARED: Final = 200  # beats
 ALIKE: Final = 0.8  # correlation of QRS complexes of one shape
@@ -74,7 +74,9 @@ def _without_seams(beats: Ints, seams: Ints) -> Ints:
     if beats.size < 3 or not seams.size:
         return beats
     near = np.abs(beats[:, None] - seams).min(axis=1) <= AT_SEAM
-    usual = median(np.diff(beats[~near]).astype(float))
+    gaps = np.diff(beats).astype(float)
+    sure = gaps[~(near[1:] | near[:-1])]
+    usual = median(sure if sure.size else gaps)
     kept = beats[~near]
     for beat in beats[near].tolist():
         if kept.size == 0 or np.abs(kept - beat).min() > SOON * usual:

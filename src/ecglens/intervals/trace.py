@@ -16,9 +16,10 @@ Flags = npt.NDArray[np.bool_]
 
 RATE: Final = 250.0  # Hz, the rate everything is measured at
 PAD: Final = 1.0  # s of mirrored signal at both ends, so that filters see no edge
-SHORTEST_COLUMN: Final = 250  # samples
-SEAM: Final = 60  # samples on either side of a seam, where a QRS that is cut in two may be faster than any other
+SHORTEST_COLUMN: Final = 250  # samples: 1 s
+SEAM: Final = 60  # samples (240 ms) on either side of a seam, where a QRS cut in two may be faster than any
 MOST_LEVELLED: Final = 4.0  # times by which one column's QRS may be raised to another's
+STANDS_OUT: Final = 4.0  # times the speed between beats that a QRS reaches; a column without one is not raised
 BEFORE, AFTER = 160, 190  # samples of a beat's window before and after its fiducial point
 
 
@@ -27,11 +28,11 @@ class Trace:
     """The leads in use at ``rate`` Hz: ``wave`` (leads, T) mV without baseline wander, 0 where nothing was recorded."""
 
     wave: Floats
-    speed: Floats  # (T,) spatial velocity of the QRS band, arbitrary units
+    speed: Floats  # (T,) spatial velocity of the QRS band, arbitrary units, brought to one height in all columns
     known: Flags  # (leads, T)
     rate: float
     leads: tuple[int, ...]
-    seams: Ints  # samples at which one column of a page ends and the next begins
+    seams: Ints  # (n,) samples at which one column of a page ends and the next begins, or leads were interrupted
 
 
 def prepare(record: Record) -> Trace | None:
@@ -126,17 +127,18 @@ def _seams(known: Flags) -> Ints:
 
 
 def _levelled(speed: Floats, seams: Ints) -> Floats:
-    """The speed, its QRS complexes as high in each column of a page: leads that are shown in turn differ in size."""
-    if not seams.size:
-        return speed
+    """The speed (T,), QRS complexes being as high in each column of a page: leads shown in turn differ in size."""
     columns = np.split(speed, seams)
-    levels = np.array([qrs_level(column[SEAM:-SEAM]) for column in columns])
-    factors = levels.max() / np.maximum(levels, levels.max() / MOST_LEVELLED)
+    levels = np.array([qrs_level(column[SEAM:-SEAM]) for column in columns]) if seams.size else np.zeros(1)
+    if not levels.max() > 0:
+        return speed
+    still = [level < STANDS_OUT * np.quantile(column, 0.2) for level, column in zip(levels, columns, strict=True)]
+    factors = np.where(still, 1.0, levels.max() / np.maximum(levels, levels.max() / MOST_LEVELLED))
     return np.concatenate([column * factor for column, factor in zip(columns, factors.tolist(), strict=True)])
 
 
 def qrs_level(speed: Floats) -> float:
-    """A typical QRS height: the median of the maxima of 2 s pieces, which an ectopic or an artefact does not move."""
+    """A typical QRS height: the median of the maxima of 2 s pieces; from 6 s on no ectopic or artefact moves it."""
     count = max(1, speed.size // int(2 * RATE))
     return float(np.median([piece.max() for piece in np.array_split(speed, count)]))
 

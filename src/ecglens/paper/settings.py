@@ -33,6 +33,8 @@ class Settings:
         """What is said of a page; what is not, None, is assumed to be as usual."""
         usual = cls()
         gains = usual.gains if gain is None else gain if isinstance(gain, tuple) else (gain, gain)
+        if len(gains) != 2:
+            raise UsageError(f"a gain of {gain}: give mm/mV, or two for limb and chest leads, as in (10, 5)")
         said: tuple[Source, ...] = tuple("assumed" if each is None else "given" for each in (speed, gain))
         return cls(usual.speed if speed is None else speed, gains, *said)
 
