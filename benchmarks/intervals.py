@@ -43,7 +43,7 @@ INTERVALS = ("PR", "QRS", "QT", "ST", "P")
 QUANTITIES = ("rate", *INTERVALS, "axis")
 TARGETS = {"PR": 12.0, "QRS": 10.0, "QT": 15.0}  # ms, median absolute error over all conduction types
 SEXES = ("female", "male")
-PAGES = ("3x4", "3x4+1", "6x2", "12x1")
+LAYOUTS = ("3x4", "3x4+1", "6x2", "12x1")
 OTHER_RHYTHMS = {"AFIB", "AFLT", "SVTAC", "PSVT", "3AVB", "PACE"}  # SCP codes; mostly without a PR interval
 MATCHED = 0.08  # s within which a found beat is a true one
 
@@ -307,14 +307,17 @@ def run_ptbxl(options: argparse.Namespace) -> None:
 def run_pages(options: argparse.Namespace) -> None:
     """What is measured off pages, fresh ones, against what is measured of the signals they were drawn of."""
     groups = exam_groups(options.data)
-    for layout in PAGES:
+    for layout in LAYOUTS:
         heading(f"PTB-XL as {layout}")
         for name in ("NORM", "1AVB", "CRBBB", "CLBBB", "AFIB"):
-            tally = Tally.empty()
+            tally, refused = Tally.empty(), 0
             for record in draw(sorted(groups[name]), options.pages, np.random.default_rng(options.seed)):
                 measured = look(render(record, layout, px_per_mm=5), by_traces=True).measured
-                tally.add(values_of(measured) if measured else {}, ours(record))
-            print(line(name, tally), flush=True)
+                if measured is None:
+                    refused += 1
+                else:
+                    tally.add(values_of(measured), ours(record))
+            print(line(name, tally) + f"  {refused} not read" * bool(refused), flush=True)
 
 
 def exam_groups(folder: Path) -> dict[str, list[Path]]:
@@ -374,7 +377,9 @@ def main() -> None:
         methods |= {f"NeuroKit2 {name}": neurokit(name) for name in ("dwt", "peak")}
     for fs in options.fs if options.count else ():
         run_simulated(options, fs, methods)
-    if options.data and options.pages:
+    if options.pages and not options.data:
+        parser.error("--pages draws exams of --data")
+    if options.pages:
         run_pages(options)
     elif options.data:
         run_ptbxl(options)

@@ -78,6 +78,18 @@ def test_many_ecgs_are_one_table(folder: Path) -> None:
     assert done.stdout.count(" *") == sum(finding.positive for answer in answers for finding in answer.labels.values())
 
 
+def test_json_names_the_annotated_picture(folder: Path, tmp_path: Path) -> None:
+    done = run("diagnose", folder / "page.png", folder / "broken.png", "-o", tmp_path, "--format", "json")
+    named = [json.loads(line)["annotated"] for line in done.stdout.splitlines()]
+    assert named == [str(tmp_path / "page.png"), None]
+    assert Path(named[0]).exists()
+
+
+def test_the_table_says_how_many_could_not_be_read(folder: Path) -> None:
+    done = run("diagnose", folder / "page.png", folder / "broken.png")
+    assert "1 of 2 could not be read" in done.stderr
+
+
 def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert run("diagnose", folder / "page.png", "--output", tmp_path).returncode == 0

@@ -118,13 +118,20 @@ def test_a_page_that_print_shows_the_wrong_way_up_is_turned_over(
     assert turned.labels == right.labels
 
 
-def test_two_ecgs_on_one_picture_are_refused(record: Record) -> None:
+@pytest.mark.parametrize("layout", ["3x4+1", "6x2"])
+@pytest.mark.parametrize("turn", [0, -9])
+def test_two_ecgs_on_one_picture_are_refused(record: Record, layout: str, turn: float) -> None:
     other = simulate({"AF"}, rng=np.random.default_rng(7))
-    pixels = [ecglens.render(each, "3x4+1", px_per_mm=5).pixels for each in (record, other)]
+    pixels = [ecglens.render(each, layout, px_per_mm=5).pixels for each in (record, other)]
     for both in (np.vstack(pixels), np.hstack(pixels)):
-        answer = diagnose(both)
+        height, width = both.shape[:2]
+        matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, 0.8 if turn else 1.0)
+        answer = diagnose(cv2.warpAffine(both, matrix, (width, height), borderValue=(60, 60, 60)))
         assert answer.reason == SEVERAL
-        assert len(answer.quality["repeated_leads"]) > 8
+        assert len(answer.quality["repeated_leads"]) > 6
+
+
+def test_strips_are_leads_named_twice(record: Record) -> None:
     assert diagnose(ecglens.render(record, "3x4+3", px_per_mm=5)).quality["repeated_leads"] == ["II", "V1", "V5"]
 
 
@@ -189,6 +196,15 @@ def test_the_annotated_page_shows_one_panel_a_positive_label(record: Record, pag
         page = ecglens.render(record, "3x4+1-II", px_per_mm=6) if ecg is record else ecglens.read(ecg)
         assert width == page.pixels.shape[1]
         assert height > panels * page.pixels.shape[0]
+
+
+def test_a_picture_without_a_diagnosis_names_what_is_unsure(record: Record) -> None:
+    answer = diagnose(record)
+    labels = {
+        key: replace(finding, positive=False, unsure=key in ("AF", "male")) for key, finding in answer.labels.items()
+    }
+    said = replace(answer, labels=labels)._verdict()
+    assert said == "none of the six diagnoses called; others are not looked for; unsure of: AF"
 
 
 def test_evidence_of_a_signal_covers_all_of_it(record: Record) -> None:

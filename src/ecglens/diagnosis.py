@@ -138,9 +138,9 @@ class Diagnosis:
     def _verdict(self) -> str:
         """What to say where no diagnosis is positive, which is not that the ECG is normal."""
         assert self.card is not None
-        unjudged, unsure = self.card.not_judged, [key for key, finding in self.labels.items() if finding.unsure]
+        unsure = [key for key, finding in self.labels.items() if finding.unsure]
         said = "none of the six diagnoses called; others are not looked for"
-        for what, keys in (("unsure of", unsure), ("not judged by this model", unjudged)):
+        for what, keys in (("unsure of", unsure), ("not judged by this model", self.card.not_judged)):
             named = [key for key in keys if key != MALE.key]
             said += f"; {what}: {', '.join(named)}" * bool(named)
         return said

@@ -22,7 +22,7 @@ from ecglens.paper.page import Pixels
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_CERTAIN: Final = 0.3  # log-odds from which on a page is turned over: most are sent upright
+_CERTAIN: Final = 0.3  # log-odds from which on a page is turned over, somewhat above 0 since most lie upright
 _LYING: Final = 0.2  # log-odds from which on a page is on its side
 _WIDTH_MM: Final = 270.0  # of a page whose scale is not known
 _INK_SHARE: Final = 0.045  # of a page
