@@ -333,7 +333,7 @@ class Run:
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         log.info("epoch %g: loss %.4f, macro AUROC %.4f", epoch, facts["loss"], scores["auroc"]["macro"])
-        both = scores["auroc"]["macro"] + scores["auprc"]["macro"]  # near its top, AUROC alone hardly tells epochs apart
+        both = scores["auroc"]["macro"] + scores["auprc"]["macro"]  # AUROC alone hardly tells them apart
         if both > self.best:
             self.best = both
             facts_kept = {
