@@ -105,13 +105,13 @@ def training(lines: Sequence[dict[str, Any]]) -> "Figure":
     shown = {"loss": "loss", "lr": "learning rate", "rate": "examples a second", "memory_mb": "memory, MB"}
     for (name, title), axes in zip(shown.items(), (panels[0], panels[3], panels[4], panels[5]), strict=True):
         axes.plot(epochs, [line[name] for line in lines], color="black", marker=".")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * max((line[name] for line in lines), default=1.0) or 1.0)
         _label(axes, title, "epoch", "")
     for name, axes in zip(("auroc", "auprc"), panels[1:3], strict=True):
         for key, colour in {**COLOURS, "macro": "black"}.items():
             axes.plot(epochs, [line[name][key] for line in lines], color=colour, label=key, linewidth=1)
         _label(axes, f"{name.upper()} of the validation folds", "epoch", "")
-    panels[2].legend(fontsize="x-small", ncols=2)
+    figure.legend(*panels[2].get_legend_handles_labels(), loc="outside right center", fontsize="small")
     return figure
 
 
