@@ -241,6 +241,24 @@ def test_leads_of_unlike_size_shown_in_turn_are_one_heart(columns: int) -> None:
     assert m.heart_rate == pytest.approx(75, abs=2)
 
 
+@pytest.mark.parametrize("shape", QRS)
+@pytest.mark.parametrize(("columns", "strip"), [(2, False), (4, False), (4, True)])
+def test_columns_are_measured_as_the_whole_record_is(shape: str, columns: int, strip: bool) -> None:
+    record, _ = draw(Heart(regular(75), shape=shape, qrs=95 if shape == "normal" else 150), noise=0.01)
+    signal, each = record.signal.copy(), record.signal.shape[1] // columns
+    for column in range(columns):
+        leads = [
+            lead for lead in range(12) if lead // (12 // columns) == column and not (strip and lead == INDEX["II"])
+        ]
+        signal[leads, : column * each] = np.nan
+        signal[leads, (column + 1) * each :] = np.nan
+    seen, whole = measure(Record(signal, record.fs)).summary(), measure(record).summary()
+    assert seen["pr_ms"] == pytest.approx(whole["pr_ms"], abs=15)
+    assert seen["qrs_ms"] == pytest.approx(whole["qrs_ms"], abs=12)
+    assert seen["qt_ms"] == pytest.approx(whole["qt_ms"], abs=15)
+    assert seen["axis_deg"] == pytest.approx(whole["axis_deg"], abs=10)
+
+
 @pytest.mark.parametrize("rate", [36, 48, 75])
 @pytest.mark.parametrize("columns", [4, 6])
 def test_beats_at_the_seams_of_columns_count(rate: float, columns: int) -> None:

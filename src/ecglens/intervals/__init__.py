@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.intervals.atrial import find_p_waves
-from ecglens.intervals.beats import Beats, align, detect, speed_at_rest
-from ecglens.intervals.trace import Flags, Floats, Trace, mean, median, nanmean, prepare, sd, windows
+from ecglens.intervals.beats import Beats, align, by_column, detect, speed_at_rest
+from ecglens.intervals.trace import Flags, Floats, Ints, Trace, mean, median, nanmean, prepare, sd, windows
 from ecglens.intervals.waves import axis, qrs_bounds, t_wave, without_qrs
 from ecglens.record import Record
 
@@ -89,11 +89,30 @@ def measure(record: Record) -> Measurements:
     found = detect(trace)
     if found.size == 0:
         return _nothing("no heart beat was found")
-    beats = align(trace, found)
+    beats = _aligned(trace, found)
     if beats.usual.sum() < 2 and trace.speed[found].max() < LONE_BEAT * speed_at_rest(trace.speed):
         return _nothing("no heart beat was found: no two peaks have one shape")
     measured = _measure_beats(trace, beats)
     return measured if record.fs >= COARSEST else _without_waves(measured)
+
+
+def _aligned(trace: Trace, found: Ints) -> Beats:
+    """The beats grouped by shape and aligned; on a page without strips column by column.
+
+    Columns are then brought together by where QRS begins, which is at one time in all leads.
+    """
+    parts = [align(trace, beats) for beats in by_column(trace, found)]
+    if len(parts) == 1:
+        return parts[0]
+    onsets = [
+        qrs_bounds(nanmean(windows(trace.wave, trace.known, part.at[part.usual if part.usual.any() else slice(None)])))[
+            0
+        ]
+        for part in parts
+    ]
+    middle = median(np.array(onsets))
+    at = [part.at + onset - middle for part, onset in zip(parts, onsets, strict=True)]
+    return Beats(np.concatenate(at), np.concatenate([part.usual for part in parts]))
 
 
 def _without_waves(measured: Measurements) -> Measurements:

@@ -15,6 +15,7 @@ from ecglens.intervals.trace import Flags, Floats, Ints, Trace, median, qrs_leve
 # Parts of a typical QRS speed that a QRS must reach, and one that is missed: P waves reach a fifth, large T a quarter.
 STRONG, WEAK = 0.4, 0.28
 MAX_LAG: Final = 14  # samples a detection may be off
+THROUGHOUT: Final = 0.9  # of the time
 QRS_HALF: Final = 25  # samples around the fiducial that decide whether two beats have one shape
 CUT: Final = 25  # samples from either end within which a QRS may not be whole
 REFRACTORY: Final = 50  # samples, 200 ms
@@ -112,9 +113,27 @@ class Beats:
     usual: Flags
 
 
+def by_column(trace: Trace, found: Ints) -> list[Ints]:
+    """The beats of each column of a page; all together where leads that are shown throughout tell them apart."""
+    if not trace.seams.size or _throughout(trace).any():
+        return [found]
+    column = np.searchsorted(trace.seams, found, side="right")
+    return [found[column == k] for k in np.unique(column)]
+
+
+def _throughout(trace: Trace) -> Flags:
+    """Which leads (leads,) are shown nearly all the time, as rhythm strips are."""
+    return np.asarray(trace.known.mean(axis=1) > THROUGHOUT)
+
+
 def align(trace: Trace, found: Ints) -> Beats:
-    """Group beats by QRS shape and align the commonest group to its mean, to a fraction of a sample."""
-    shifts = _shifted(trace.wave, found, np.arange(-MAX_LAG, MAX_LAG + 1), QRS_HALF)  # (lags, beats, D)
+    """Group beats by QRS shape and align the commonest group to its mean, to a fraction of a sample.
+
+    On a page, shapes are compared in the leads that are shown throughout, if any are.
+    """
+    strips = _throughout(trace)
+    wave = trace.wave[strips] if trace.seams.size and strips.any() else trace.wave
+    shifts = _shifted(wave, found, np.arange(-MAX_LAG, MAX_LAG + 1), QRS_HALF)  # (lags, beats, D)
     still = shifts[MAX_LAG]
     some = np.linspace(0, found.size - 1, min(found.size, MOST_COMPARED)).astype(int)  # memory grows with its square
     alike = (shifts[:, some] @ still[some].T).max(axis=0) >= ALIKE

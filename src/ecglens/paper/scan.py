@@ -29,9 +29,7 @@ _WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _TURNED: Final = 0.008  # radians from which on a sheet lies askew
 _MARGIN: Final = 0.01  # of the long side, left around what is printed
-_MOST_PX_PER_MM: Final = (
-    12.0  # of that copy: a page is 60 mm wide or more; finer, and what was found is no grid
-)
+_MOST_PX_PER_MM: Final = 12.0  # of that copy: a page is 60 mm wide or more; finer, and what was found is no grid
 _MAX_MISFIT: Final = 0.04  # of the grid on a sheet that is flat enough to go by it
 _ASKEW: Final = 0.1  # radians by which an edge may lie off the lines of the grid; fingers and folds lie as they will
 _SQUARE: Final = 0.05  # radians by which the edges of a sheet seen from above may differ
