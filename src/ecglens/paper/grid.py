@@ -18,7 +18,7 @@ from ecglens.paper.page import Pixels
 Floats = npt.NDArray[np.float64]
 
 GRID_MM: Final = 5.0  # what the strong lines are apart
-LONGEST: Final = 4.0  # times as long as high that pages are; pictures that are longer show rolls
+LONGEST: Final = 10.0  # times as long as high that pages and strips are; pictures that are longer show rolls
 
 _MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have less
 _TILE: Final = 128  # side of a square, pixels

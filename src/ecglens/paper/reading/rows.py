@@ -21,6 +21,8 @@ _BEFORE: Final = 16  # pixels of a strip before its first trace
 _REACH: Final = 3  # pixels around the likeliest height that count for it
 _SHORTEST: Final = 40  # columns of a stretch
 _BEGINNING: Final = 160  # columns that a trace's beginning is the median of
+_FRAYED: Final = 4  # columns at a trace's end that are left out where it is uncertain
+_SURE_END: Final = 0.6  # certainty of a trace's end
 _LONGER: Final = 1.3  # times the longest other lead of a row, which its last one may be long
 _WARPED: Final = 6  # columns that two rows may be off against each other
 _APART: Final = 3.0  # pixels between two traces
@@ -127,7 +129,8 @@ def _stretch(name: Name, start: int, end: int, first: int, heights: Floats, cert
     seen = np.flatnonzero(np.isfinite(heights[start - first : end - first]))
     if len(seen) < _SHORTEST:
         return None
-    span = slice(start - first, start - first + int(seen[-1]) + 1)
+    ending = seen[-_FRAYED:][certainty[start - first + seen[-_FRAYED:]] >= _SURE_END]  # where the ink ends it may jump
+    span = slice(start - first, start - first + int(ending[-1] if len(ending) else seen[-1]) + 1)
     sign = -1 if name.name.startswith("-") else 1
     off = abs(float(np.nanmedian(heights[span][: seen[0] + _BEGINNING])) - name.start[1])
     return Stretch(name.name.removeprefix("-"), sign, start, heights[span], certainty[span], name.assumed, off)
