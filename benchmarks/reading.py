@@ -15,7 +15,8 @@ the median, and the share of columns that are more than 1 mm (0.1 mV) off.
 nothing of the side on which they stand, is of an earlier version of this command: pages had 3.2 to 8 pixels a mm, and
 rows at least 0.75 times their usual height. On photographs it reads more lettering. ``traces.onnx`` went on from one of
 that version, with six rows drawn more often, since tall complexes of one row were taken for the next one's:
-``--networks traces --begin FOLDER --pages 1200 --steps 1500 --seed 11``.
+``--networks traces --begin FOLDER --pages 1200 --steps 1500 --seed 11``, and again from there,
+``--pages 1600 --steps 2600 --seed 12``.
 """
 
 import argparse

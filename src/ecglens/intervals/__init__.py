@@ -104,12 +104,8 @@ def _aligned(trace: Trace, found: Ints) -> Beats:
     parts = [align(trace, beats) for beats in by_column(trace, found)]
     if len(parts) == 1:
         return parts[0]
-    onsets = [
-        qrs_bounds(nanmean(windows(trace.wave, trace.known, part.at[part.usual if part.usual.any() else slice(None)])))[
-            0
-        ]
-        for part in parts
-    ]
+    means = (nanmean(windows(trace.wave, trace.known, part.at[part.usual])) for part in parts)
+    onsets = [qrs_bounds(beat)[0] for beat in means]
     middle = median(np.array(onsets))
     at = [part.at + onset - middle for part, onset in zip(parts, onsets, strict=True)]
     return Beats(np.concatenate(at), np.concatenate([part.usual for part in parts]))
