@@ -67,6 +67,17 @@ def test_the_sheet_is_found_on_a_desk(photo: Page) -> None:
     assert np.abs(straighten(photo).corners - SLANTED).max() < 0.01 * diagonal
 
 
+def test_two_edges_that_run_together_are_those_of_a_slanted_sheet(record: Record) -> None:
+    plain = render(record, "3x4+1", "plain", px_per_mm=5, notes=NOTES)
+    corners = np.array([(160, -40), (1340, -40), (1410, 960), (90, 960)], np.float32)
+    page, _ = photograph(plain, corners, (1500, 920))
+    sides = straighten(page).corners
+    for found, true in ((sides[[0, 3]], corners[[0, 3]]), (sides[[1, 2]], corners[[1, 2]])):
+        at = np.array([0.0, 919.0])
+        off = np.interp(at, found[:, 1], found[:, 0]) - np.interp(at, true[:, 1], true[:, 0])
+        assert np.abs(off).max() < 15
+
+
 def test_a_slanted_sheet_becomes_a_flat_one_true_to_scale(photo: Page) -> None:
     places = on_paper(straighten(photo))
     rows, columns = places.shape[:2]

@@ -38,6 +38,12 @@ def test_a_page_without_ink_stays() -> None:
     assert find_turn(np.full((300, 400, 3), 255, np.uint8), None) == 0
 
 
+def test_a_page_of_more_specks_than_sixteen_bits_count_stays() -> None:
+    dots = np.full((720, 720, 3), 255, np.uint8)
+    dots[::2, ::2] = 0
+    assert find_turn(dots, None) == 0
+
+
 def test_light_traces_on_a_dark_ground_become_dark_on_light(picture: Pixels) -> None:
     night = np.asarray(255 - picture, np.uint8)
     assert np.array_equal(as_paper(night), picture)

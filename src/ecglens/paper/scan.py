@@ -27,12 +27,14 @@ _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a
 _PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
 _WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
-_TURNED: Final = 0.008  # radians from which on a sheet lies askew
-_MARGIN: Final = 0.01  # of the long side, left around what is printed
+_TURNED: Final = 0.005  # radians from which on a sheet lies askew
+_MARGIN: Final = 0.005  # of the long side, left around what is printed
 _MOST_PX_PER_MM: Final = 12.0  # of that copy: a page is 60 mm wide or more; finer, and what was found is no grid
 _MAX_MISFIT: Final = 0.04  # of the grid on a sheet that is flat enough to go by it
 _ASKEW: Final = 0.1  # radians by which an edge may lie off the lines of the grid; fingers and folds lie as they will
-_SQUARE: Final = 0.05  # radians by which the edges of a sheet seen from above may differ
+_BENT: Final = 0.03  # radians from which on an edge's place counts, but not its direction
+_SQUARE: Final = 0.05  # radians by which two adjacent edges of a sheet seen from above may be off a right angle
+_CONVERGING: Final = 0.25  # radians by which opposite edges may run together
 _LIGHT: Final = 48  # long side of the copy on which the light is judged
 _UNEVEN: Final = 0.8  # of the light that the darker parts get at least on a page that is left alone
 _DARK: Final = 60  # light (0-255) of a screen's ground, or of a picture that is too dark
@@ -115,9 +117,10 @@ def straighten(page: Page) -> Scan:
         return Scan(page, _rectangle(given).astype(np.float32), 0, np.eye(3))
     fine = halve(page.pixels, _FINEST)
     long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
-    work = as_paper(shrink(fine, long))
-    lines = as_paper(shrink(fine, long, cv2.INTER_AREA))  # in which lines 1 mm apart show no false ones
-    flat = _lay_flat(work, find_grid(darkest(lines)))
+    small = as_paper(halve(fine, long))
+    work = shrink(small, long)
+    lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
+    flat = _lay_flat(work, find_grid(lines))
     turn = find_turn(flat.look(work), flat.px_per_mm)
     pose = flat.scaled(given, _size_of(work)).turned(turn)
     if max(pose.size) > _FINEST:
@@ -201,7 +204,10 @@ def _crop(work: Pixels, edges: Edges, flat: Matrix, px_per_mm: float | None) -> 
     y0, y1 = y0 if top is None else top[1], y1 if bottom is None else bottom[1]
     box = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
     back = _map(box, np.asarray(np.linalg.inv(flat), np.float64))
-    sides = [back[[k, (k + 1) % 4]] if edge is None else edge for k, edge in enumerate(edges)]
+    sides = [
+        back[[k, (k + 1) % 4]] if edge is None or _slope(_map(edge, flat)) > _BENT else edge
+        for k, edge in enumerate(edges)
+    ]
     matrix = np.array([[1, 0, -x0 - 0.5], [0, 1, -y0 - 0.5], [0, 0, 1]]) @ flat
     return _Pose(matrix, (max(1, round(x1 - x0)), max(1, round(y1 - y0))), _meet(sides), px_per_mm, True)
 
@@ -231,13 +237,17 @@ def _by_edges(size: Size, edges: Edges) -> _Pose:
 
 
 def _agree(edges: Edges) -> bool:
-    """Whether edges lie as those of a sheet seen from above: square, and level if there is one. Three show more."""
+    """Whether edges lie as those of a sheet do: a single one level, adjacent ones square, opposite ones about parallel.
+
+    Three and more tell of themselves.
+    """
     found = [(side, edge[1] - edge[0]) for side, edge in enumerate(edges) if edge is not None]
     turns = [np.arctan2(y, x) - side * np.pi / 2 for side, (x, y) in found]
     off = [float((turn + np.pi) % (2 * np.pi) - np.pi) for turn in turns]
     if len(off) == 1:
         return abs(off[0]) < _SQUARE
-    return len(off) > 2 or np.ptp(off or [0.0]) < _SQUARE
+    opposite = len(found) == 2 and found[1][0] - found[0][0] == 2
+    return len(off) > 2 or np.ptp(off or [0.0]) < (_CONVERGING if opposite else _SQUARE)
 
 
 def _map(points: Floats, matrix: Matrix) -> Floats:

