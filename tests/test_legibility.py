@@ -80,7 +80,6 @@ PHOTOS = {
 NOT_YET = {
     "ecg00006.png": "the first row is cut off, V1 is lost",
     "ecg00038.jpg": "muscle noise buries the complexes",
-    "ecg00041.jpg": "noise in two leads, its lettering is not read",
 }
 
 

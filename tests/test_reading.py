@@ -150,6 +150,13 @@ def test_print_that_is_no_name_is_passed_over() -> None:
     assert named(arrange([*standard(), *stray])) == [list(row) for row in STANDARD]
 
 
+def test_numbers_of_a_time_axis_between_the_rows_are_passed_over() -> None:
+    axis = [
+        seen("I", 80.0 * k, 100.0 * row + 20 * step, 0.3) for row in range(3) for step in (1, 2, 3, 4) for k in (1, 2)
+    ]
+    assert named(arrange([*standard(), *axis])) == [list(row) for row in STANDARD]
+
+
 def test_an_unknown_arrangement_is_read_as_printed() -> None:
     order = np.random.default_rng(0).permutation(12)
     flat = [lead for row in STANDARD for lead in row]
@@ -186,6 +193,13 @@ def test_leads_on_one_trace_are_both_lost() -> None:
     faint = replace(apart, heights=np.tile(apart.heights, 3), certainty=np.full(600, 0.5, np.float32))
     assert _choose([one, faint]) == [one]  # of one lead, and longer, but hardly seen
     assert len(_choose([one, replace(apart, lead="V6")])) == 2
+
+
+def test_strips_of_two_leads_on_one_trace_leave_both_leads_where_else_they_are_shown() -> None:
+    beat = np.sin(np.arange(200, dtype=np.float32) / 9) * 20
+    one, two = (Stretch(lead, 1, 50, y + beat, np.ones(200, np.float32)) for lead, y in (("I", 100), ("II", 200)))
+    strips = [Stretch(lead, 1, 50, np.tile(300 + beat, 4), np.ones(800, np.float32)) for lead in ("I", "II")]
+    assert _choose([one, two, *strips]) == [one, two]
 
 
 def test_a_strip_whose_name_was_misread_does_not_stand_for_its_lead() -> None:

@@ -139,11 +139,24 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
 def _choose(stretches: list[Stretch]) -> list[Stretch]:
     """The longest stretch of each lead that is read well; none of two leads that were found on the same trace."""
     longest: dict[str, Stretch] = {}
-    for stretch in sorted(stretches, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
+    apart = [one for one in stretches if not (_is_shown_besides(one, stretches) and _is_shared(one, stretches))]
+    for stretch in sorted(apart, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
         if not _is_anothers(stretch, longest):
             longest[stretch.lead] = stretch
-    kept = longest.values()
-    return [one for one in kept if not any(one is not other and one.coincides(other) for other in kept)]
+    kept = list(longest.values())
+    return [one for one in kept if not _is_shared(one, kept)]
+
+
+def _is_shared(stretch: Stretch, stretches: Sequence[Stretch]) -> bool:
+    """Whether another lead was found on the same trace."""
+    return any(other.lead != stretch.lead and stretch.coincides(other) for other in stretches)
+
+
+def _is_shown_besides(stretch: Stretch, stretches: Sequence[Stretch]) -> bool:
+    """Whether the lead is read well in another place, too."""
+    return any(
+        other is not stretch and other.lead == stretch.lead and other.likelihood >= _WELL for other in stretches
+    )
 
 
 def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:

@@ -33,18 +33,26 @@ _STRAY: Final = 3  # columns of print that is no name, and is passed over
 
 def arrange(names: Sequence[Name]) -> list[list[Name]]:
     """Return the rows of names, each from left to right, without what fits nowhere."""
-    rows, columns = _clusters(names, 1, _SAME_ROW), _clusters(names, 0, _SAME_COLUMN)
-    if rows and columns:
-        logs = np.log(np.maximum(_chances(names, rows, columns), _UNSEEN))
-        fits = [(*_fit(logs, leads), leads) for leads in _arrangements()]
-        score, down, across, leads = max(fits, key=lambda fit: fit[0])
-        if score >= _LEAST_FIT:
-            settled = _settle(names, leads, [rows[k] for k in down], [columns[k] for k in across])
-            unseen = [name for row in settled for name in row if name.probability < _UNSEEN]
-            if len(unseen) <= _MOST_UNSEEN and not any(map(_is_overruled, unseen)):
-                return settled + _rhythm(names, settled)
+    for clusters in (_chained, _likeliest):
+        settled = _as_known(names, clusters(names, 1, _SAME_ROW), clusters(names, 0, _SAME_COLUMN))
+        if settled:
+            return settled + _rhythm(names, settled)
     printed = _group([name for name in names if name.probability >= SURE])
     return printed if len(printed) <= _MOST_ROWS else []
+
+
+def _as_known(names: Sequence[Name], rows: Sequence[float], columns: Sequence[float]) -> list[list[Name]]:
+    """The names as the known layout that fits best has them, in some of ``rows`` and ``columns``; none if none fits."""
+    if not names:
+        return []
+    logs = np.log(np.maximum(_chances(names, rows, columns), _UNSEEN))
+    fits = [(*_fit(logs, leads), leads) for leads in _arrangements()]
+    score, down, across, leads = max(fits, key=lambda fit: fit[0])
+    if score < _LEAST_FIT:
+        return []
+    settled = _settle(names, leads, [rows[k] for k in down], [columns[k] for k in across])
+    unseen = [name for row in settled for name in row if name.probability < _UNSEEN]
+    return [] if len(unseen) > _MOST_UNSEEN or any(map(_is_overruled, unseen)) else settled
 
 
 @cache
@@ -53,8 +61,23 @@ def _arrangements() -> tuple[Leads, ...]:
     return tuple(dict.fromkeys(LAYOUTS.find(name).rows for name in LAYOUTS.names()))
 
 
-def _clusters(names: Sequence[Name], axis: int, gap: float) -> list[float]:
-    """Where names' traces begin along an axis: the means of what lies closer together than ``gap``."""
+def _likeliest(names: Sequence[Name], axis: int, gap: float) -> list[float]:
+    """Where names' traces begin along an axis: those of the likeliest names, which hold for all within ``gap``.
+
+    Print that is no name, such as the numbers of a time axis, may lie between.
+    """
+    places: list[float] = []
+    for name in sorted(names, key=lambda name: -name.probability):
+        if all(abs(name.start[axis] - place) >= gap for place in places):
+            places.append(name.start[axis])
+    return sorted(places)
+
+
+def _chained(names: Sequence[Name], axis: int, gap: float) -> list[float]:
+    """Where names' traces begin along an axis: the means of what lies closer together than ``gap``.
+
+    So a row may rise and fall, as those of warped pages do.
+    """
     places = np.sort([name.start[axis] for name in names])
     return [float(part.mean()) for part in np.split(places, np.flatnonzero(np.diff(places) > gap) + 1) if len(part)]
 
