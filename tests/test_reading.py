@@ -151,10 +151,10 @@ def test_print_that_is_no_name_is_passed_over() -> None:
 
 
 def test_numbers_of_a_time_axis_between_the_rows_are_passed_over() -> None:
-    axis = [
-        seen("I", 80.0 * k, 100.0 * row + 20 * step, 0.3) for row in range(3) for step in (1, 2, 3, 4) for k in (1, 2)
-    ]
-    assert named(arrange([*standard(), *axis])) == [list(row) for row in STANDARD]
+    names = standard()
+    del names[7]  # V5, which only an arrangement tells
+    axis = [seen("I", 80.0 * k, 20.0 * step, 0.3) for step in range(1, 11) if step % 5 for k in (1, 2)]
+    assert named(arrange([*names, *axis])) == [list(row) for row in STANDARD]
 
 
 def test_an_unknown_arrangement_is_read_as_printed() -> None:
