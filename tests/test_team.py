@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 RECIPE = """
 batch_size = 24
@@ -16,10 +17,19 @@ average = 0.5
 epochs = 5
 lr = 1e-3
 """
+OF_READ_PAGES = """
+fs = 100.0
+seconds = 10.0
+beats = true
+partial = true
+read = 4
+layouts = ["3x4+1"]
+"""
 
 
-def test_two_processes_train_as_one_does(simulated_ptbxl: Path, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+@pytest.mark.parametrize("kind", ["", OF_READ_PAGES], ids=["signals", "read pages"])
+def test_two_processes_train_as_one_does(kind: str, simulated_ptbxl: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(kind + RECIPE)
     logs = []
     for size in (1, 2):
         out = tmp_path / str(size)
