@@ -78,11 +78,20 @@ def test_many_ecgs_are_one_table(folder: Path) -> None:
     assert done.stdout.count(" *") == sum(finding.positive for answer in answers for finding in answer.labels.values())
 
 
-def test_json_names_the_annotated_picture(folder: Path, tmp_path: Path) -> None:
-    done = run("diagnose", folder / "page.png", folder / "broken.png", "-o", tmp_path, "--format", "json")
-    named = [json.loads(line)["annotated"] for line in done.stdout.splitlines()]
-    assert named == [str(tmp_path / "page.png"), None]
-    assert Path(named[0]).exists()
+def test_json_names_the_annotated_picture_and_the_signal_that_was_read(folder: Path, tmp_path: Path) -> None:
+    given = [folder / name for name in ("page.png", "broken.png", "sim00000.hea")]
+    done = run("diagnose", *given, "-o", tmp_path, "--format", "json")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["annotated"] for answer in answers] == [
+        str(tmp_path / "page.png"),
+        None,
+        str(tmp_path / "sim00000.png"),
+    ]
+    assert [answer["signal"] for answer in answers] == [str(tmp_path / "page.csv"), None, None]
+    assert Path(answers[0]["annotated"]).exists()
+    read, signal = ecglens.diagnose(folder / "page.png").signal, ecglens.read(tmp_path / "page.csv")
+    assert signal.fs == read.fs
+    np.testing.assert_allclose(signal.signal, read.signal, atol=1e-4)
 
 
 def test_the_table_says_how_many_could_not_be_read(folder: Path) -> None:

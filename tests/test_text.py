@@ -76,6 +76,15 @@ def test_what_numpy_and_the_csv_module_write_is_read(tmp_path: Path) -> None:
         np.testing.assert_allclose(text.open_file(tmp_path / name, name, SAID).read(1).signal, SIGNAL, rtol=1e-6)
 
 
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    record = Record(SIGNAL.astype(np.float32), 360)
+    record.signal[3, 5:9] = np.nan
+    text.write(record, tmp_path / "a.csv")
+    back = text.open_file(tmp_path / "a.csv", "a.csv", Given()).read(1)
+    assert back.fs == pytest.approx(360, rel=1e-4)
+    np.testing.assert_allclose(back.signal, record.signal, atol=1e-4)
+
+
 @pytest.mark.parametrize("style", ["{} [{}]", "{} ({})", "{}({})", "{}_{}", '"{} [{}]"'])
 @pytest.mark.parametrize(("unit", "factor"), [("V", 1e3), ("mV", 1), ("uV", 1e-3), ("µV", 1e-3), ("nV", 1e-6)])
 def test_names_may_carry_the_unit(style: str, unit: str, factor: float) -> None:

@@ -93,7 +93,10 @@ def diagnose(
         Format, typer.Option("--format", help="A table, or one JSON object an ECG and line.")
     ] = Format.table,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write annotated pictures to this folder.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write annotated pictures, and the signals read off pictures, to this folder."
+        ),
     ] = None,
     fs: Annotated[float | None, typer.Option(help="Samples a second, of files that do not say: CSV, NumPy.")] = None,
     unit: Annotated[str | None, typer.Option(help="mV, uV, V or nV, of files that do not say: CSV, NumPy.")] = None,
@@ -114,19 +117,19 @@ def diagnose(
     try:
         for path in _watch_files(list(_ecg_files(inputs, said)), form):
             for answer in diagnose_file(path, fs=fs, unit=unit, speed=speed, gain=gains, model=model):
-                picture = _write_annotated(answer, output) if output and answer.readable else None
+                written = _write_shown(answer, output) if output and answer.readable else {}
                 if form is Format.json:
-                    typer.echo(
-                        json.dumps(answer.to_dict() | ({"annotated": picture and str(picture)} if output else {}))
-                    )
+                    names = {what: path and str(path) for what, path in written.items()}
+                    blank = {"annotated": None, "signal": None} if output else {}
+                    typer.echo(json.dumps(answer.to_dict() | blank | names))
                 elif not answer.readable:
                     typer.echo(f"{answer.name}: {answer.reason}", err=True)
                 if answer.kind == "image" and said != NOTHING_SAID:
                     typer.echo(f"{answer.name}: a picture, for which --fs and --unit say nothing", err=True)
                 if answer.kind == "signal" and (speed or gain):
                     typer.echo(f"{answer.name}: a signal, for which --speed and --gain say nothing", err=True)
-                if picture:
-                    annotated.append(picture)
+                if written:
+                    annotated.append(written["annotated"])
                 if answer.readable:
                     answered.append(answer.without_pixels())
                 else:
@@ -180,17 +183,23 @@ def _watch_files(files: list[Path | bytes], form: Format) -> Iterator[Path | byt
             bar.advance(task)
 
 
-def _write_annotated(answer: "Diagnosis", folder: Path) -> Path:
+def _write_shown(answer: "Diagnosis", folder: Path) -> dict[str, Path]:
+    """Write the annotated picture and, of a picture, the signal that was read off it."""
+    from ecglens.io import text
     from ecglens.printing import write_page
 
     stem = "stdin" if answer.source == "-" else Path(answer.source).stem
     name = stem if answer.page == 1 else f"{stem}-{answer.page}"
-    path, copies = folder / f"{name}.png", 1
-    while path.exists():  # two inputs may share a name; nothing that exists is overwritten
+    path, copies = folder / name, 1
+    while any(path.with_name(path.name + ending).exists() for ending in (".png", ".csv")):  # nothing is overwritten
         copies += 1
-        path = folder / f"{name}_{copies}.png"
-    write_page(answer.annotated, path)
-    return path
+        path = folder / f"{name}_{copies}"
+    written = {"annotated": path.with_name(f"{path.name}.png")}
+    write_page(answer.annotated, written["annotated"])
+    if answer.kind == "image" and answer.signal:
+        written["signal"] = path.with_name(f"{path.name}.csv")
+        text.write(answer.signal, written["signal"])
+    return written
 
 
 def _show(answers: "list[Diagnosis]") -> None:

@@ -55,8 +55,9 @@ class Diagnosis:
     """The answer for one ECG. Not readable: ``reason`` says why in one sentence, and ``labels`` is empty.
 
     ``labels`` gives a finding by label key; ``quality`` and ``measurements`` what was seen besides; ``card`` which
-    model answered; ``id`` what the file calls the ECG. ``maps`` (labels, positions...) >= 0 says where the evidence for
-    each label lies.
+    model answered; ``id`` what the file calls the ECG. ``signal`` is what the answer rests on: the ECG, or what was
+    read off a picture at 100 Hz, from the left end of its rows, NaN where a lead is not shown. ``maps`` (labels,
+    positions...) >= 0 says where the evidence for each label lies.
     """
 
     source: str
@@ -69,6 +70,7 @@ class Diagnosis:
     card: Card | None = None
     maps: Array | None = field(default=None, repr=False)
     ecg: Record | Page | None = field(default=None, repr=False)
+    signal: Record | None = field(default=None, repr=False)
     id: str | None = None
 
     @property
@@ -119,7 +121,7 @@ class Diagnosis:
 
     def without_pixels(self) -> "Diagnosis":
         """The same answer without the ECG and its maps, for keeping thousands; it cannot be annotated any more."""
-        return replace(self, ecg=None, maps=None)
+        return replace(self, ecg=None, signal=None, maps=None)
 
     @cached_property
     def annotated(self) -> Page:
@@ -272,7 +274,8 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None, setti
     if isinstance(seen.given, Record):
         called = {key for key, finding in findings.items() if finding.positive}
         quality = quality | {"warnings": doubts(seen.given, seen.measurements, called, quality)}
-    return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg)
+    signal = seen.given if isinstance(seen.given, Record) else None
+    return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg, signal=signal)
 
 
 class Seen(NamedTuple):

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ecglens.errors import FileError, FormatError, SignalError
 from ecglens.io import channels, source
-from ecglens.leads import canonical
+from ecglens.leads import LEADS, canonical
 from ecglens.record import Record, Signal
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -93,6 +93,14 @@ def open_file(given: Path | bytes, name: str, said: source.Given) -> source.Open
         return _read(stream, header, name, said)
 
     return source.Opened(1, read)
+
+
+def write(record: Record, path: Path) -> None:
+    """Write an ECG as a table that ``open_file`` reads: seconds, and each lead in mV to 0.1 uV, "nan" where missing."""
+    times = np.arange(record.signal.shape[1]) / record.fs
+    names = ",".join(["time [s]", *(f"{lead} [mV]" for lead in LEADS)])
+    table = np.column_stack([times, record.signal.T])
+    np.savetxt(path, table, fmt=["%.6g", *["%.4f"] * len(LEADS)], delimiter=",", header=names, comments="")
 
 
 def _find_header(stream: BytesIO) -> _Header | None:

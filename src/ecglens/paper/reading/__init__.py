@@ -154,9 +154,7 @@ def _is_shared(stretch: Stretch, stretches: Sequence[Stretch]) -> bool:
 
 def _is_shown_besides(stretch: Stretch, stretches: Sequence[Stretch]) -> bool:
     """Whether the lead is read well in another place, too."""
-    return any(
-        other is not stretch and other.lead == stretch.lead and other.likelihood >= _WELL for other in stretches
-    )
+    return any(other is not stretch and other.lead == stretch.lead and other.likelihood >= _WELL for other in stretches)
 
 
 def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
