@@ -21,6 +21,7 @@ from ecglens.paper.legibility import assess
 from ecglens.paper.reading import Reading, read_page
 from ecglens.paper.settings import Settings
 from ecglens.record import Record
+from ecglens.signal import resample
 from ecglens.simulator import simulate
 
 
@@ -196,6 +197,17 @@ def test_the_annotated_page_shows_one_panel_a_positive_label(record: Record, pag
         page = ecglens.render(record, "3x4+1-II", px_per_mm=6) if ecg is record else ecglens.read(ecg)
         assert width == page.pixels.shape[1]
         assert height > panels * page.pixels.shape[0]
+
+
+def test_an_answer_has_the_signal_it_rests_on(record: Record, page_file: Path) -> None:
+    assert diagnose(record).signal is record
+    read = diagnose(page_file).signal
+    assert read.fs == 100
+    v1, truth = read.signal[INDEX["V1"]], resample(record, 100).signal[INDEX["V1"]]
+    shown = np.isfinite(v1)
+    assert shown.mean() == pytest.approx(0.25, abs=0.01)
+    assert np.corrcoef(v1[shown], truth[: len(v1)][shown])[0, 1] > 0.98
+    assert diagnose(page_file).without_pixels().signal is None
 
 
 def test_a_picture_without_a_diagnosis_names_what_is_unsure(record: Record) -> None:
