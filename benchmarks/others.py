@@ -124,15 +124,18 @@ def decoded(file: bytes) -> Pixels:
 
 def measure(name: str, draw: Draw, dataset: Dataset, chosen: list[int]) -> None:
     records = {index: dataset.read(index) for index in chosen}
-    pages = {i: diagnose(draw(record, np.random.default_rng([SEED, i]))) for i, record in records.items()}
+    drawn = ((i, draw(record, np.random.default_rng([SEED, i]))) for i, record in records.items())
+    pages = {i: diagnose(page).without_pixels() for i, page in drawn}
     read = [index for index, answer in pages.items() if answer.readable]
     assumed = sum(bool(pages[index].quality["assumed_leads"]) for index in read)
     print(f"{name}: {len(read)} of {len(chosen)} answered for, with names assumed on {assumed}")
     for reason, times in Counter(answer.reason for answer in pages.values() if not answer.readable).most_common(5):
         print(f"  {times} refused: {reason}")
+    if not read:
+        return
     labels = dataset.labels[read]
     report("pages", labels, [pages[index] for index in read])
-    report("signals", labels, [diagnose(records[index]) for index in read])
+    report("signals", labels, [diagnose(records[index]).without_pixels() for index in read])
 
 
 def report(kind: str, labels: np.ndarray, answers: list[Diagnosis]) -> None:

@@ -102,7 +102,25 @@ def test_the_table_says_how_many_could_not_be_read(folder: Path) -> None:
 def test_nothing_is_overwritten(folder: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert run("diagnose", folder / "page.png", "--output", tmp_path).returncode == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"page.png", "page_2.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"page.png", "page.csv", "page_2.png", "page_2.csv"}
+
+
+def test_what_is_written_is_called_like_the_ecg(folder: Path, tmp_path: Path) -> None:
+    names = ["..png", "a.b.png"]
+    for name in names:
+        (tmp_path / name).write_bytes((folder / "page.png").read_bytes())
+    done = run("diagnose", *(tmp_path / name for name in names), folder / "sim00000.hea", "-o", tmp_path / "out")
+    assert done.returncode == 0
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"ecg.png", "ecg.csv", "a.b.png", "a.b.csv", "sim00000.png"}
+
+
+def test_a_table_that_cannot_be_written_is_one_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "page.csv").symlink_to(tmp_path / "nowhere" / "page.csv")
+    done = run("diagnose", folder / "page.png", "-o", tmp_path)
+    assert done.returncode == 2
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_without_ecgs_is_answered_for_too(folder: Path, tmp_path: Path) -> None:

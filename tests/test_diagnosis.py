@@ -210,6 +210,12 @@ def test_an_answer_has_the_signal_it_rests_on(record: Record, page_file: Path) -
     assert diagnose(page_file).without_pixels().signal is None
 
 
+def test_leads_of_a_roll_follow_each_other_in_the_signal_of_an_answer(record: Record) -> None:
+    read = diagnose(ecglens.render(record, "roll-3", px_per_mm=4)).signal
+    starts = np.isfinite(read.signal).argmax(axis=1) / read.fs
+    assert [round(float(starts[INDEX[lead]]) / 2.5) for lead in ("I", "aVR", "V1", "V4")] == [0, 1, 2, 3]
+
+
 def test_a_picture_without_a_diagnosis_names_what_is_unsure(record: Record) -> None:
     answer = diagnose(record)
     labels = {

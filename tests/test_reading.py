@@ -12,7 +12,7 @@ from ecglens.paper.layout import load_layout
 from ecglens.paper.reading import FS, Reading, _between, _choose, read_page, rows
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import NAMES, Name
-from ecglens.paper.reading.rows import Stretch
+from ecglens.paper.reading.rows import Stretch, _bridged
 from ecglens.paper.style import load_style
 from ecglens.record import Record
 from ecglens.signal import resample
@@ -202,6 +202,27 @@ def test_strips_of_two_leads_on_one_trace_leave_both_leads_where_else_they_are_s
     assert _choose([one, two, *strips]) == [one, two]
 
 
+def shown(lead: str, wave: str, y: float, columns: int, off: float = 0.0) -> Stretch:
+    """A lead's stretch on the trace of ``wave``, a lead of its own shape."""
+    k, at = LEADS.index(wave), np.arange(columns)
+    trace = np.sin(at / 9 + k) * 20 * (1 + np.sin(at / (5 + 3 * k)) / 2)
+    return Stretch(lead, 1, 50, (y + trace).astype(np.float32), np.ones(columns, np.float32), off=off)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_trace_with_two_names_is_that_leads_that_looks_like_it_elsewhere(order: int) -> None:
+    one, two, strip = shown("I", "I", 100, 200), shown("II", "II", 200, 200), shown("II", "II", 300, 800)
+    for false in (shown("I", "II", 300, 800), shown("V1", "II", 300, 800)):
+        kept = {stretch.lead: stretch for stretch in _choose([one, two, strip, false][::order])}
+        assert kept == {"I": one, "II": strip}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_trace_with_two_names_that_is_shown_nowhere_else_is_the_nearer_names(order: int) -> None:
+    near, far = shown("V5", "V5", 100, 200, off=2), shown("V6", "V5", 100, 200, off=30)
+    assert _choose([near, far][::order]) == [near]
+
+
 def test_a_strip_whose_name_was_misread_does_not_stand_for_its_lead() -> None:
     beat = np.sin(np.arange(200, dtype=np.float32) / 9) * 20
     noise = np.random.default_rng(0).normal(0, 5, 200).astype(np.float32)
@@ -275,6 +296,13 @@ def test_a_trace_between_columns_keeps_its_edge_and_its_gaps() -> None:
     lines = np.interp(at, columns, true[::2])
     assert np.std(lines) < 0.92 * np.std(true) < 0.97 * np.std(true) < np.std(found[clear])
     np.testing.assert_array_equal(_between(values, columns.astype(np.float32)), values)
+
+
+def test_what_is_hardly_certain_lies_between_what_is() -> None:
+    heights = np.array([10, 12, 90, 16, 18, 70], np.float32)
+    certainty = np.array([0.9, 0.9, 0.1, 0.9, 0.9, 0.2], np.float32)
+    assert _bridged(heights, certainty) == pytest.approx([10, 12, 14, 16, 18, 18])
+    assert _bridged(heights, np.zeros(6, np.float32)) == pytest.approx(heights)
 
 
 @pytest.mark.parametrize(("level", "columns"), [(-5.0, 0), (10.0, 300), (195.0, 300), (205.0, 0)])

@@ -6,6 +6,7 @@ import pytest
 
 from ecglens.paper import scan
 from ecglens.paper.drawing import render
+from ecglens.paper.edges import Edges, find_edges
 from ecglens.paper.furniture import Notes
 from ecglens.paper.grid import Grid
 from ecglens.paper.page import NODE_MM, Page, Pixels, Points, transform
@@ -83,6 +84,23 @@ def test_a_slanted_sheet_becomes_a_flat_one_true_to_scale(photo: Page) -> None:
     rows, columns = places.shape[:2]
     truth = NODE_MM * np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1)
     assert np.abs(places - truth).max() < 2.5  # mm over the whole sheet of 275 mm
+
+
+def test_an_edge_askew_to_the_grid_moves_no_corner(photo: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tilted(work: Pixels) -> Edges:
+        top, right, bottom, left = find_edges(work)
+        assert top is not None
+        length = np.hypot(*(top[1] - top[0]))
+        return (
+            top + np.array([(0, -0.04), (0, 0.04)]) * length / 2,
+            right,
+            bottom,
+            left,
+        )  # as where a thumb hides a corner
+
+    monkeypatch.setattr(scan, "find_edges", tilted)
+    diagonal = np.hypot(*photo.pixels.shape[:2])
+    assert np.abs(straighten(photo).corners - SLANTED).max() < 0.012 * diagonal
 
 
 def test_the_desk_is_cropped(photo: Page) -> None:

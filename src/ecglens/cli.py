@@ -119,7 +119,7 @@ def diagnose(
             for answer in diagnose_file(path, fs=fs, unit=unit, speed=speed, gain=gains, model=model):
                 written = _write_shown(answer, output) if output and answer.readable else {}
                 if form is Format.json:
-                    names = {what: path and str(path) for what, path in written.items()}
+                    names = {what: str(path) for what, path in written.items()}
                     blank = {"annotated": None, "signal": None} if output else {}
                     typer.echo(json.dumps(answer.to_dict() | blank | names))
                 elif not answer.readable:
@@ -185,20 +185,20 @@ def _watch_files(files: list[Path | bytes], form: Format) -> Iterator[Path | byt
 
 def _write_shown(answer: "Diagnosis", folder: Path) -> dict[str, Path]:
     """Write the annotated picture and, of a picture, the signal that was read off it."""
-    from ecglens.io import text
-    from ecglens.printing import write_page
+    from ecglens.printing import write_page, write_signal
 
-    stem = "stdin" if answer.source == "-" else Path(answer.source).stem
-    name = stem if answer.page == 1 else f"{stem}-{answer.page}"
-    path, copies = folder / name, 1
-    while any(path.with_name(path.name + ending).exists() for ending in (".png", ".csv")):  # nothing is overwritten
-        copies += 1
-        path = folder / f"{name}_{copies}"
-    written = {"annotated": path.with_name(f"{path.name}.png")}
+    stem = "stdin" if answer.source == "-" else Path(answer.source).stem.strip(".") or "ecg"
+    name = first = stem if answer.page == 1 else f"{stem}-{answer.page}"
+    signal = answer.signal if answer.kind == "image" else None
+    endings = {"annotated": ".png"} | ({"signal": ".csv"} if signal else {})
+    copies = 1
+    while any((folder / f"{name}{ending}").exists() for ending in endings.values()):
+        copies += 1  # two inputs may share a name; nothing that exists is overwritten
+        name = f"{first}_{copies}"
+    written = {what: folder / f"{name}{ending}" for what, ending in endings.items()}
     write_page(answer.annotated, written["annotated"])
-    if answer.kind == "image" and answer.signal:
-        written["signal"] = path.with_name(f"{path.name}.csv")
-        text.write(answer.signal, written["signal"])
+    if signal:
+        write_signal(signal, written["signal"])
     return written
 
 

@@ -56,7 +56,7 @@ class Diagnosis:
 
     ``labels`` gives a finding by label key; ``quality`` and ``measurements`` what was seen besides; ``card`` which
     model answered; ``id`` what the file calls the ECG. ``signal`` is what the answer rests on: the ECG, or what was
-    read off a picture at 100 Hz, from the left end of its rows, NaN where a lead is not shown. ``maps`` (labels,
+    read off a picture, at 100 Hz from the left end of its rows, NaN where a lead is not shown. ``maps`` (labels,
     positions...) >= 0 says where the evidence for each label lies.
     """
 
@@ -274,7 +274,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None, setti
     if isinstance(seen.given, Record):
         called = {key for key, finding in findings.items() if finding.positive}
         quality = quality | {"warnings": doubts(seen.given, seen.measurements, called, quality)}
-    signal = seen.given if isinstance(seen.given, Record) else None
+    signal = seen.apart or (seen.given if isinstance(seen.given, Record) else None)
     return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg, signal=signal)
 
 

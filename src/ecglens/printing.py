@@ -14,7 +14,7 @@ import numpy as np
 
 from ecglens.errors import FormatError, SignalError, UsageError
 from ecglens.intervals import measure
-from ecglens.io import NOTHING_SAID, Given, find_files, for_each
+from ecglens.io import NOTHING_SAID, Given, find_files, for_each, text
 from ecglens.paper import truth, vector
 from ecglens.paper.damage import WAYS, wear
 from ecglens.paper.drawing import draw
@@ -181,6 +181,11 @@ def write_page(page: Page, path: Path) -> None:
     dpi = 25.4 * (page.px_per_mm or 0)
     scale: dict[str, Any] = {"dpi": (dpi, dpi), "resolution": dpi} if dpi else {}  # PDF reads the second
     _write(path, lambda: Image.fromarray(page.pixels).save(path, **scale))
+
+
+def write_signal(record: Record, path: Path) -> None:
+    """Write the signal as a table. Raises UsageError where it cannot be written."""
+    _write(path, lambda: text.write(record, path))
 
 
 def check_writable(path: Path) -> None:

@@ -96,11 +96,14 @@ def open_file(given: Path | bytes, name: str, said: source.Given) -> source.Open
 
 
 def write(record: Record, path: Path) -> None:
-    """Write an ECG as a table that ``open_file`` reads: seconds, and each lead in mV to 0.1 uV, "nan" where missing."""
+    """Write an ECG as a table that ``open_file`` reads: seconds, and each lead in mV to 0.1 uV, "nan" where missing.
+
+    Limb leads that are missing altogether are computed when it is read, if others give them.
+    """
     times = np.arange(record.signal.shape[1]) / record.fs
     names = ",".join(["time [s]", *(f"{lead} [mV]" for lead in LEADS)])
     table = np.column_stack([times, record.signal.T])
-    np.savetxt(path, table, fmt=["%.6g", *["%.4f"] * len(LEADS)], delimiter=",", header=names, comments="")
+    np.savetxt(path, table, fmt=["%.9g", *["%.4f"] * len(LEADS)], delimiter=",", header=names, comments="")
 
 
 def _find_header(stream: BytesIO) -> _Header | None:

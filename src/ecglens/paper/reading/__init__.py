@@ -41,6 +41,7 @@ _FINEST, _COARSEST = 1.6, 16.0  # columns a mm; beyond, the scale was found wron
 _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather than a shorter one
 _UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
 _ALIKE: Final = 0.8  # correlation of a strip with its own lead where that is read too badly to tell
+_NEARER: Final = 12.0  # pixels by which a trace begins nearer to where the one name says than to where the other does
 _FAVOUR: Final = 24.0  # pixels by which the unlikelier way must be better
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
@@ -137,24 +138,38 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
 
 
 def _choose(stretches: list[Stretch]) -> list[Stretch]:
-    """The longest stretch of each lead that is read well; none of two leads that were found on the same trace."""
+    """The longest stretch of each lead that is read well; of leads that were found on one trace, one at most."""
     longest: dict[str, Stretch] = {}
-    apart = [one for one in stretches if not (_is_shown_besides(one, stretches) and _is_shared(one, stretches))]
-    for stretch in sorted(apart, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
+    own = [one for one in stretches if all(_is_nearer(one, other, stretches) for other in _sharing(one, stretches))]
+    for stretch in sorted(own, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
         if not _is_anothers(stretch, longest):
             longest[stretch.lead] = stretch
     kept = list(longest.values())
-    return [one for one in kept if not _is_shared(one, kept)]
+    return [one for one in kept if not _sharing(one, kept)]
 
 
-def _is_shared(stretch: Stretch, stretches: Sequence[Stretch]) -> bool:
-    """Whether another lead was found on the same trace."""
-    return any(other.lead != stretch.lead and stretch.coincides(other) for other in stretches)
+def _sharing(stretch: Stretch, stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Other leads that were found on the same trace."""
+    return [other for other in stretches if other.lead != stretch.lead and stretch.coincides(other)]
 
 
-def _is_shown_besides(stretch: Stretch, stretches: Sequence[Stretch]) -> bool:
-    """Whether the lead is read well in another place, too."""
-    return any(other is not stretch and other.lead == stretch.lead and other.likelihood >= _WELL for other in stretches)
+def _is_nearer(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
+    """Whether the trace on which both leads were found is rather the one's, since it looks like that lead elsewhere.
+
+    Where none is shown elsewhere, or looks otherwise there: since the trace is nearer to where its name says.
+    """
+    likeness, others = _likeness_besides(one, stretches), _likeness_besides(other, stretches)
+    if np.isfinite(likeness) and np.isfinite(others):
+        return likeness > others + _UNLIKE
+    if others >= _ALIKE:
+        return False
+    return likeness >= _ALIKE or one.off + _NEARER < other.off
+
+
+def _likeness_besides(stretch: Stretch, stretches: Sequence[Stretch]) -> float:
+    """The correlation of a stretch with its lead where it is read well in another place; NaN if it is nowhere."""
+    besides = (s for s in stretches if s.lead == stretch.lead and s.likelihood >= _WELL and not s.coincides(stretch))
+    return float(np.fmax.reduce([stretch.likeness(each) for each in besides], initial=np.nan))
 
 
 def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
