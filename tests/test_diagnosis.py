@@ -11,7 +11,7 @@ from PIL import Image
 
 import ecglens
 from ecglens import diagnosis
-from ecglens.diagnosis import SEVERAL, UNNAMED, agreed_beats, diagnose, diagnose_file
+from ecglens.diagnosis import SEVERAL, UNNAMED, diagnose, diagnose_file
 from ecglens.errors import FAULT, ModelError, UsageError
 from ecglens.io import wfdb
 from ecglens.labels import KEYS
@@ -79,13 +79,6 @@ def test_a_page_is_read_at_the_speed_and_gain_that_are_said(record: Record) -> N
             diagnose(page, **wrong)
     with pytest.raises(UsageError, match="are for pictures"):
         diagnose(record, speed=50)
-
-
-def test_a_beat_found_one_way_counts_where_the_other_overlooked_it() -> None:
-    one, other = np.array([0.6, 1.5, 2.4, 4.2, 4.3]), np.array([0.62, 1.33, 1.5, 2.4, 3.3, 4.2])
-    assert agreed_beats(one, other).tolist() == [0.62, 1.5, 2.4, 3.3, 4.2]  # 1.33 is a P wave, 4.3 half a beat
-    assert len(agreed_beats(np.array([0.6, 1.4, 2.2, 3.05]), np.array([0.6, 1.4, 2.2, 2.9]))) == 4  # not one beat twice
-    assert agreed_beats(one, np.empty(0)).size == agreed_beats(np.empty(0), other).size == 0
 
 
 def test_a_page_that_lacks_leads_is_not_answered_for(record: Record) -> None:

@@ -29,9 +29,6 @@ SCHEMA = "ecglens/1"
 MOST_ASSUMED = 5  # leads whose names are not read; readable photographs have no more
 MOST_REPEATED = 6  # leads that a page names twice: strips, and misread names; photographs of one ECG have up to 4
 LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
-THROUGHOUT = 0.8  # share of a page's time that a rhythm strip covers
-SAME_BEAT = 0.12  # s between two findings of one beat
-CLEAR = 0.6  # of the usual distance between beats, by which another one lies clear of them
 UNSCALED = "The scale of the paper cannot be told: take a picture of the whole page on which its grid is seen"
 SEVERAL = "More than one ECG is seen in the picture: take a picture of each by itself"
 UNNAMED = "Too few of the leads' names can be read: take the picture closer and sharper, with every lead's name in view"
@@ -354,38 +351,11 @@ def _read(seen: Seen, page: Page, settings: Settings) -> Seen:
         return seen._replace(given=None, reason=UNNAMED)
     if reading.certainty < LEAST_CERTAINTY:
         return seen._replace(given=None, reason=UNCERTAIN)
-    measured = _measured(reading.record)
+    measured = measure(reading.record)
     beats = len(measured.r_peaks) > 0
     apart = None if reading.beside is reading.record else reading.record
     seen = seen._replace(given=reading.beside, apart=apart, measured=measured)
     return seen._replace(reason=None if beats else UNCERTAIN)
-
-
-def _measured(record: Record) -> Measurements:
-    """Intervals from all leads; the rate from them and from those shown throughout, if any.
-
-    Where columns meet, beats are cut in two; in a single lead, P waves may look like beats.
-    """
-    throughout = (~np.isnan(record.signal)).mean(axis=1) > THROUGHOUT
-    measured = measure(record)
-    if throughout.all() or not throughout.any():
-        return measured
-    rhythm = Record(np.where(throughout[:, None], record.signal, np.float32(np.nan)), record.fs)
-    beats = agreed_beats(measured.r_peaks, measure(rhythm).r_peaks)
-    return replace(measured, heart_rate=60 / float(np.diff(beats).mean())) if len(beats) > 1 else measured
-
-
-def agreed_beats(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Beats (s) found both ways, in order, and those found one way that lie far from these: the other missed them."""
-    both = np.array([beat for beat in other if np.abs(one - beat).min(initial=np.inf) < SAME_BEAT])
-    if len(both) < 2:
-        return both
-    clear = CLEAR * float(np.median(np.diff(both)))
-    beats = both
-    for beat in (*one, *other):
-        if np.abs(beats - beat).min() > clear:
-            beats = np.append(beats, beat)
-    return np.sort(beats)
 
 
 def _unread(missing: Sequence[str], page: Page) -> str:

@@ -154,16 +154,17 @@ def _sharing(stretch: Stretch, stretches: Sequence[Stretch]) -> list[Stretch]:
 
 
 def _is_nearer(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
-    """Whether the trace on which both leads were found is rather the one's, since it looks like that lead elsewhere.
+    """Whether the trace on which both leads were found is rather the one's.
 
-    Where none is shown elsewhere, or looks otherwise there: since the trace is nearer to where its name says.
+    It is if it looks more like that lead where both are shown elsewhere, too; otherwise if it begins nearer to where
+    the one's name says or, that being open, looks like the one elsewhere.
     """
     likeness, others = _likeness_besides(one, stretches), _likeness_besides(other, stretches)
     if np.isfinite(likeness) and np.isfinite(others):
         return likeness > others + _UNLIKE
-    if others >= _ALIKE:
-        return False
-    return likeness >= _ALIKE or one.off + _NEARER < other.off
+    if abs(one.off - other.off) > _NEARER:
+        return one.off < other.off
+    return likeness >= _ALIKE
 
 
 def _likeness_besides(stretch: Stretch, stretches: Sequence[Stretch]) -> float:
