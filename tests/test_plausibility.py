@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecglens.intervals import measure
-from ecglens.plausibility import doubts
+from ecglens.plausibility import doubts, limb_agreement
 from ecglens.record import Record
 from ecglens.simulator import simulate
 
@@ -71,3 +71,19 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
     assert doubts(record, measured, (), {"speed_from": "assumed"}) == [wanted] * bool(speed)
     assert doubts(record, measured, (), {"speed_from": "given"}) == []
     assert doubts(record, {}, (), {"speed_from": "assumed"}) == []
+
+
+def test_a_page_whose_limb_leads_contradict_each_other_is_doubted(record: Record) -> None:
+    page = {"speed_from": "assumed"}
+    assert doubts(record, {}, (), page) == []
+    other = simulate({"LBBB"}, rng=np.random.default_rng(9))
+    signal = record.signal.copy()
+    signal[[2, 4, 5]] = other.signal[[2, 4, 5]]  # III, aVL and aVF of somebody else
+    mixed = Record(signal, record.fs)
+    (doubt,) = doubts(mixed, {}, (), page)
+    assert "more than one ECG" in doubt
+    assert doubts(mixed, {}, ()) == []  # a signal's are checked when it is read
+    moved = record.signal.copy()
+    moved[2] = np.roll(moved[2], 3)  # warped paper
+    assert limb_agreement(Record(moved, record.fs)) > 0.9
+    assert np.isnan(limb_agreement(Record(np.full((12, 500), np.nan, np.float32), 100)))

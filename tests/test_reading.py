@@ -12,7 +12,7 @@ from ecglens.paper.layout import load_layout
 from ecglens.paper.reading import FS, Reading, _between, _choose, read_page, rows
 from ecglens.paper.reading.arrangement import arrange
 from ecglens.paper.reading.names import NAMES, Name
-from ecglens.paper.reading.rows import Stretch, _bridged
+from ecglens.paper.reading.rows import Stretch
 from ecglens.paper.style import load_style
 from ecglens.record import Record
 from ecglens.signal import resample
@@ -296,13 +296,6 @@ def test_a_trace_between_columns_keeps_its_edge_and_its_gaps() -> None:
     lines = np.interp(at, columns, true[::2])
     assert np.std(lines) < 0.92 * np.std(true) < 0.97 * np.std(true) < np.std(found[clear])
     np.testing.assert_array_equal(_between(values, columns.astype(np.float32)), values)
-
-
-def test_what_is_hardly_certain_lies_between_what_is() -> None:
-    heights = np.array([10, 12, 90, 16, 18, 70], np.float32)
-    certainty = np.array([0.9, 0.9, 0.1, 0.9, 0.9, 0.2], np.float32)
-    assert _bridged(heights, certainty) == pytest.approx([10, 12, 14, 16, 18, 18])
-    assert _bridged(heights, np.zeros(6, np.float32)) == pytest.approx(heights)
 
 
 @pytest.mark.parametrize(("level", "columns"), [(-5.0, 0), (10.0, 300), (195.0, 300), (205.0, 0)])

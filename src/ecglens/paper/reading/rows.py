@@ -22,7 +22,6 @@ _REACH: Final = 3  # pixels around the likeliest height that count for it
 _SHORTEST: Final = 40  # columns of a stretch
 _BEGINNING: Final = 160  # columns that a trace's beginning is the median of
 _FRAYED: Final = 4  # columns at a trace's end that are left out where it is uncertain
-_LIKELY: Final = 0.4  # certainty of a height, below which three of four are more than 1 mm off
 _SURE_END: Final = 0.6  # certainty of a trace's end
 _LONGER: Final = 1.3  # times the longest other lead of a row, which its last one may be long
 _WARPED: Final = 6  # columns that two rows may be off against each other
@@ -120,16 +119,9 @@ def _ask(strip: Pixels) -> tuple[Floats, Floats]:
     near = chances.argmax(axis=0) + np.arange(-_REACH, _REACH + 1)[:, None]
     weights = np.take_along_axis(chances, np.clip(near, 0, HEIGHT - 1), axis=0) * ((near >= 0) & (near < HEIGHT))
     certainty = weights.sum(axis=0)
-    heights = _bridged((weights * near).sum(axis=0) / certainty, certainty)
+    heights = (weights * near).sum(axis=0) / certainty
     heights[shown < 0] = np.nan
     return heights.astype(np.float32), certainty.astype(np.float32)
-
-
-def _bridged(heights: Floats, certainty: Floats) -> Floats:
-    """Heights (n,), those that are hardly certain on the line between the ones beside them: most are another ink's."""
-    sure = certainty >= _LIKELY
-    columns = np.arange(len(heights))
-    return np.where(sure, heights, np.interp(columns, columns[sure], heights[sure])) if sure.any() else heights
 
 
 def _stretch(name: Name, start: int, end: int, first: int, heights: Floats, certainty: Floats) -> Stretch | None:
