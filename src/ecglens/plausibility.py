@@ -56,9 +56,7 @@ def doubts(
     """
     found = _rare(record, measurements) + _unread(settings or {}, measurements)
     if settings and "speed_from" in settings and limb_agreement(record) < LEAST_ALIKE:
-        found.append(
-            "the limb leads hardly fit each other: is there more than one ECG in the picture, or is it hard to read?"
-        )
+        found.append("the limb leads hardly fit each other: the page was misread, or shows more than one ECG")
     rate = measurements.get("heart_rate_bpm")
     if rate is not None and "ST" in positives and rate < SLOWEST_ST:
         found.append(f"sinus tachycardia is called at a measured rate of {rate:.0f}/min: check the rhythm")
@@ -84,13 +82,12 @@ def _rare(record: Record, measurements: Mapping[str, float | None]) -> list[str]
 
 
 def limb_agreement(record: Record) -> float:
-    """How alike III is to II - I, or aVR to -(aVL + aVF), whichever pair is more: a correlation, NaN where none is shown.
+    """How alike III is to II - I, or aVR to -(aVL + aVF), whichever is more: a correlation, NaN where none is shown.
 
-    Signals are refused where these contradict each other; traces read off paper never fit to that degree.
+    Signals are refused where these contradict each other; traces that are read off paper never fit as well.
     """
     one, two, three, avr, avl, avf = record.signal[:6]
-    pairs = [_correlation(three, two - one), _correlation(avr, -(avl + avf))]
-    return float(np.fmax(*pairs))
+    return float(np.fmax(_correlation(three, two - one), _correlation(avr, -(avl + avf))))
 
 
 def _correlation(one: Signal, other: Signal) -> float:
