@@ -123,6 +123,15 @@ def test_a_table_that_cannot_be_written_is_one_error(folder: Path, tmp_path: Pat
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full to write to")
+def test_a_full_disk_is_one_error(folder: Path) -> None:
+    command = [sys.executable, "-m", "ecglens", "diagnose", folder / "sim00000.hea", "--format", "json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "ecglens: cannot write: No space left on device\n"
+
+
 def test_a_folder_without_ecgs_is_answered_for_too(folder: Path, tmp_path: Path) -> None:
     done = run("diagnose", tmp_path, folder / "page.png", "--fs", 500, "--format", "json")
     assert done.returncode == 3

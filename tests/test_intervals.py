@@ -300,6 +300,13 @@ def test_a_fast_t_wave_is_no_beat_where_the_next_one_comes_in_time() -> None:
     assert m.heart_rate == pytest.approx(60, abs=1)
 
 
+@pytest.mark.parametrize("seed", [1, 7, 18])
+def test_early_beats_of_bigeminy_are_no_t_waves(seed: int) -> None:
+    record = simulate({"BIGU"}, rng=np.random.default_rng(seed), fs=250, noise=0.5)
+    rate = 60 / np.diff(record.truth.r_peaks).mean()
+    assert measure(record).heart_rate == pytest.approx(rate, rel=0.1)
+
+
 WIDE = [(0, 0.7, (3, -2, 3, 3, 3, 2, 1, 1)), (0.4, 1, (-1, 1, -2, -2, -1, -1, 0, 0))]  # an ectopic QRS
 
 

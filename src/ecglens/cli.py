@@ -1,7 +1,9 @@
 """The command line: parse, call, show. Modules that take long to import are imported where they are used."""
 
+import errno
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -69,6 +71,12 @@ def main() -> None:
     except EcgLensError as error:
         print(f"ecglens: {error}", file=sys.stderr)  # noqa: T201 - the program's own message, not a log
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"ecglens: cannot write: {error.strerror}", file=sys.stderr)  # noqa: T201
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left cannot be written either
+        sys.exit(UsageError.exit_code)
 
 
 @app.callback(invoke_without_command=True)

@@ -17,7 +17,7 @@ from ecglens.labels import BY_KEY, MALE
 from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
-from ecglens.paper.reading import LEAST_PX_PER_MM, SECONDS, USUAL, read_page, resolution
+from ecglens.paper.reading import LEAST_PX_PER_MM, MOST_REPEATED, SECONDS, USUAL, read_page, resolution
 from ecglens.paper.scan import straighten
 from ecglens.paper.settings import Gain, Settings
 from ecglens.plausibility import doubts
@@ -27,7 +27,6 @@ from ecglens.signal import flat_leads
 
 SCHEMA = "ecglens/1"
 MOST_ASSUMED = 5  # leads whose names are not read; readable photographs have no more
-MOST_REPEATED = 6  # leads that a page names twice: strips, and misread names; photographs of one ECG have up to 4
 LEAST_CERTAINTY = 0.6  # of the least certain trace read off a page; readable photographs have more
 UNSCALED = "The scale of the paper cannot be told: take a picture of the whole page on which its grid is seen"
 SEVERAL = "More than one ECG is seen in the picture: take a picture of each by itself"

@@ -21,7 +21,7 @@ CUT: Final = 25  # samples from either end within which a QRS may not be whole
 REFRACTORY: Final = 50  # samples, 200 ms
 AT_SEAM: Final = 25  # samples (100 ms) around a seam of two columns in which a peak may be the seam's
 SOON: Final = 0.6  # of the usual RR interval, less than which one of the seam's comes from a beat
-FASTEST_T: Final = 0.55  # of the QRS before it
+LONGEST_RR: Final = 312  # samples (1250 ms) between beats; in bigeminy those of one kind are farther apart
 LATEST_T: Final = 95  # samples (380 ms) after a QRS
 IN_TIME: Final = 0.15  # of the RR interval by which a beat may come early or late and still when it is due
 MOST_COMPARED: Final = 200  # beats
@@ -147,26 +147,24 @@ def align(trace: Trace, found: Ints) -> Beats:
     lags = peak_lag(shifts @ mean) - MAX_LAG
     # At an end half a T wave may look like a QRS: what is cut there must have the commonest shape.
     whole = (found >= CUT) & (found < trace.wave.shape[1] - CUT)
-    sure = usual | whole & ~_are_t_waves(found, usual, trace.speed[found])
+    sure = usual | whole & ~_are_t_waves(found, usual)
     return Beats((found + np.where(usual, lags, 0.0))[sure], usual[sure])
 
 
-def _are_t_waves(found: Ints, usual: Flags, speed: Floats) -> Flags:
+def _are_t_waves(found: Ints, usual: Flags) -> Flags:
     """Which beats (n,) of other shapes follow a common one as T does, the next common one coming when it is due.
 
-    T waves are slower than QRS complexes, those of early beats in bigeminy among them.
+    Where common ones are far apart, they are the early beats of bigeminy.
     """
     out = np.zeros(found.size, bool)
     common = np.flatnonzero(usual)
-    if common.size < 4:
-        return out
     steps = np.diff(found[common])
-    due = median(steps.astype(float))
+    if common.size < 4 or (due := median(steps.astype(float))) > LONGEST_RR:
+        return out
     for before, after, step in zip(common, common[1:], steps, strict=False):
         if abs(step - due) < IN_TIME * due:
             between = np.arange(before + 1, after)
-            slow = speed[between] < FASTEST_T * speed[before]
-            out[between] = slow & (found[between] - found[before] < LATEST_T)
+            out[between] = found[between] - found[before] < LATEST_T
     return out
 
 

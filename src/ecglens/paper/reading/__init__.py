@@ -9,7 +9,7 @@ without a grid, that a row is 250 mm long.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,7 +19,7 @@ import numpy as np
 from ecglens.leads import INDEX, LEADS
 from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import SURE, arrange
-from ecglens.paper.reading.names import Name, find_names
+from ecglens.paper.reading.names import find_names
 from ecglens.paper.reading.rows import Stretch, follow
 from ecglens.paper.settings import Settings
 from ecglens.record import Record, Signal, fill_gaps
@@ -34,6 +34,8 @@ USUAL_ROW: Final = 250.0  # mm of its rows
 # Least resolution at which names are read, pixels a mm: the smallest lettering, 2.4 mm, is then 5 pixels high. Below,
 # V5 and V6 look the same to people, too, at 1.5 on worn pages and at 1 on new ones.
 LEAST_PX_PER_MM: Final = 2.0
+
+MOST_REPEATED: Final = 6  # leads that a page of one ECG names twice: strips, and misread names; photographs up to 4
 
 _LARGEST: Final = 6e6  # pixels of the page that is read, for pages whose scale was found wrong
 _LONGEST: Final = 4000.0  # pixels a side of it
@@ -84,15 +86,18 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     """
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
     found = find_names(pixels)
-    ways = ([stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in found)
+    ways = [[stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in found]
     likelier, *others = map(_choose, ways)
     chosen = min([likelier, *others], key=lambda way: _misfit(way, way is likelier))
-    return _reading(page, pixels, chosen, _repeated(found[0]), settings)
+    repeated = _repeated(name.name for name in found[0] if name.probability >= SURE)
+    if len(repeated) <= MOST_REPEATED:  # misread print aside
+        repeated = _repeated(stretch.lead for stretch in ways[0])
+    return _reading(page, pixels, chosen, repeated, settings)
 
 
-def _repeated(names: Sequence[Name]) -> tuple[str, ...]:
-    """Leads whose names are read for sure in more than one place."""
-    counts = Counter(name.name.removeprefix("-") for name in names if name.probability >= SURE)
+def _repeated(names: Iterable[str]) -> tuple[str, ...]:
+    """Leads that are named in more than one place."""
+    counts = Counter(name.removeprefix("-") for name in names)
     return tuple(lead for lead in LEADS if counts[lead] > 1)
 
 
