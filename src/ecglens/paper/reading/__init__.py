@@ -87,12 +87,12 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
     found = find_names(pixels)
     ways = [[stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in found]
-    likelier, *others = map(_choose, ways)
-    chosen = min([likelier, *others], key=lambda way: _misfit(way, way is likelier))
+    chosen = [_choose(way) for way in ways]
+    best = min(range(len(ways)), key=lambda k: _misfit(chosen[k], k == 0))
     repeated = _repeated(name.name for name in found[0] if name.probability >= SURE)
     if len(repeated) <= MOST_REPEATED:  # misread print aside
-        repeated = _repeated(stretch.lead for stretch in ways[0])
-    return _reading(page, pixels, chosen, repeated, settings)
+        repeated = _repeated(stretch.lead for stretch in ways[best])
+    return _reading(page, pixels, chosen[best], repeated, settings)
 
 
 def _repeated(names: Iterable[str]) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ def _resized(pixels: Pixels, factor: float) -> Pixels:
 def _choose(stretches: list[Stretch]) -> list[Stretch]:
     """The longest stretch of each lead that is read well; of leads that were found on one trace, one at most."""
     longest: dict[str, Stretch] = {}
-    own = [one for one in stretches if all(_is_nearer(one, other, stretches) for other in _sharing(one, stretches))]
+    own = [one for one in stretches if all(_owns(one, other, stretches) for other in _sharing(one, stretches))]
     for stretch in sorted(own, key=lambda s: (s.likelihood >= _WELL, int(np.isfinite(s.heights).sum()))):
         if not _is_anothers(stretch, longest):
             longest[stretch.lead] = stretch
@@ -158,7 +158,7 @@ def _sharing(stretch: Stretch, stretches: Sequence[Stretch]) -> list[Stretch]:
     return [other for other in stretches if other.lead != stretch.lead and stretch.coincides(other)]
 
 
-def _is_nearer(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
+def _owns(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
     """Whether the trace on which both leads were found is rather the one's.
 
     It is if it looks more like that lead where both are shown elsewhere, too; otherwise if it begins nearer to where
