@@ -26,6 +26,13 @@ def test_a_wrong_gain_is_doubted(record: Record, factor: float) -> None:
     assert "mV in the largest lead is rare: check the gain" in doubt
 
 
+@pytest.mark.parametrize(("key", "value"), [("qtc_ms", 627), ("qrs_ms", 255), ("heart_rate_bpm", 32), ("qt_ms", 610)])
+def test_what_hardly_any_ecg_has_is_doubted(record: Record, key: str, value: float) -> None:
+    (doubt,) = doubts(record, {key: value}, ())
+    assert f"{value}" in doubt
+    assert doubts(record, {key: 0.7 * value if key != "heart_rate_bpm" else 60}, ()) == []
+
+
 @pytest.mark.parametrize("factor", [0.4, 2.5])
 def test_a_wrong_rate_is_doubted(record: Record, factor: float) -> None:
     wrong = Record(record.signal, factor * record.fs)

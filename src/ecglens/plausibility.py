@@ -12,12 +12,13 @@ import numpy as np
 from ecglens.record import Record, Signal
 from ecglens.signal import amplitudes
 
-# Hardly any ECG has less or more: outside each range is at most one of 1200 PTB-XL records drawn at random.
+# Hardly any ECG has less or more: outside each range is at most one of 1000 PTB-XL records drawn at random.
 AMPLITUDE_MV: Final = (0.7, 8.0)  # of the largest lead
 RANGES: Final = (
     ("heart_rate_bpm", 35, 180, "a heart rate of {:.0f}/min"),
     ("qrs_ms", 60, 250, "a QRS of {:.0f} ms"),
     ("qt_ms", 220, 600, "a QT of {:.0f} ms"),
+    ("qtc_ms", 250, 600, "a QTc of {:.0f} ms"),
 )
 
 # 1/min; the definitions are 100 and 60. Of 60 PTB-XL records with each, 59 measure at least 99, and less than 60.
