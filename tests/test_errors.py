@@ -1,11 +1,12 @@
 """The tree drawn at the top of the module is the tree of classes, numbers and all."""
 
+import pickle
 import re
 
 import pytest
 
 from ecglens import errors
-from ecglens.errors import EcgLensError, MissingExtraError
+from ecglens.errors import EcgLensError, FormatError, MissingExtraError
 
 CLASSES = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EcgLensError)
@@ -39,6 +40,12 @@ def test_parents_and_numbers_are_the_drawn_ones(
 
 def test_no_refusal_looks_like_success() -> None:
     assert all(kind.exit_code > 0 and kind.http_status >= 400 for kind in CLASSES.values())
+
+
+def test_what_a_file_puts_into_a_refusal_stays_on_one_line() -> None:
+    error = FormatError("samples as \x01X\n\u2028\ud800 are not read")
+    assert str(error) == "samples as \ufffdX\ufffd\ufffd\ufffd are not read"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_a_missing_extra_names_the_command_that_installs_it() -> None:

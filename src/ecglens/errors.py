@@ -48,10 +48,16 @@ class MissingExtraError(UsageError):
 
 
 class UnreadableError(EcgLensError):
-    """The input cannot be answered for; the message says why and what would help."""
+    """The input cannot be answered for; the message says why and what would help, whatever a file puts into it.
+
+    Characters that do not print, line breaks among them, become U+FFFD.
+    """
 
     exit_code = 3
     http_status = 422
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message))
 
 
 class FileError(UnreadableError):
