@@ -203,6 +203,10 @@ def test_an_answer_has_the_signal_it_rests_on(record: Record, page_file: Path) -
     assert diagnose(page_file).without_pixels().signal is None
 
 
+def test_how_long_the_rows_of_a_page_are_is_said(record: Record) -> None:
+    assert diagnose(ecglens.render(record, "3x4", px_per_mm=4)).quality["row_s"] == pytest.approx(10, abs=0.2)
+
+
 def test_leads_of_a_roll_follow_each_other_in_the_signal_of_an_answer(record: Record) -> None:
     read = diagnose(ecglens.render(record, "roll-3", px_per_mm=4)).signal
     starts = np.isfinite(read.signal).argmax(axis=1) / read.fs

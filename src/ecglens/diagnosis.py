@@ -339,6 +339,7 @@ def _read(seen: Seen, page: Page, settings: Settings) -> Seen:
         "repeated_leads": list(reading.repeated),
         "trace_certainty": round(reading.certainty, 3),
         "scale": reading.scale,
+        "row_s": round(reading.seconds, 2),
         **reading.settings.as_dict(),
     }
     seen = seen._replace(ecg=reading.page, quality=seen.quality | facts)

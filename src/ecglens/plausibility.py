@@ -39,6 +39,9 @@ STRETCHED: Final = {
 SQUEEZED: Final = {"heart_rate_bpm": (95, 999), "qrs_ms": (0, 75), "qtc_ms": (0, 320)}
 
 # Of 147 drawn pages, half of them worn, one in twenty has less, as have most pictures in which two ECGs were mixed.
+# s that rows of paper hardly ever last: 44 photographs and scans have 8.8 to 10.2, exams of CODE 7, and grids of which
+# only the lines 1 mm apart are clear are now and then taken for ones of 0.6 or 1.6 times their size.
+ODD_ROWS: Final = ((5.6, 6.8), (12.8, 19.0))
 LEAST_ALIKE: Final = 0.55
 MOST_OFF: Final = 4  # samples by which leads of warped paper may lie beside each other
 LEAST_COMPARED: Final = 80  # samples
@@ -58,6 +61,10 @@ def doubts(
     found = _rare(record, measurements) + _unread(settings or {}, measurements)
     if settings and "speed_from" in settings and limb_agreement(record) < LEAST_ALIKE:
         found.append("the limb leads hardly fit each other: the page was misread, or shows more than one ECG")
+    if settings and settings.get("scale") == "grid" and any(a < settings["row_s"] < b for a, b in ODD_ROWS):
+        found.append(
+            f"rows of {settings['row_s']:.0f} s are rare: the grid may be misread, and rate and intervals with it"
+        )
     rate = measurements.get("heart_rate_bpm")
     if rate is not None and "ST" in positives and rate < SLOWEST_ST:
         found.append(f"sinus tachycardia is called at a measured rate of {rate:.0f}/min: check the rhythm")

@@ -60,7 +60,7 @@ class Reading:
     names follow from a usual order of leads, not from print, ``repeated`` those that are named in more than one place,
     as strips are. ``certainty`` is the mean probability (0-1) that the least
     certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from: "grid", "none", or
-    how long a row then is, such as "row of 10 s". ``settings`` are speed and gains.
+    how long a row then is, such as "row of 10 s". ``seconds`` is how long rows are. ``settings`` are speed and gains.
     """
 
     record: Record | None
@@ -71,6 +71,7 @@ class Reading:
     repeated: tuple[str, ...]
     certainty: float
     scale: str
+    seconds: float
     settings: Settings
 
 
@@ -116,7 +117,7 @@ def _reading(
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / USUAL_ROW
     if not stretches or not _FINEST <= px_per_mm <= _COARSEST:
-        return Reading(None, None, replace(page, traces=()), missing, (), repeated, 0.0, "none", settings)
+        return Reading(None, None, replace(page, traces=()), missing, (), repeated, 0.0, "none", 0.0, settings)
     rate = px_per_mm * settings.speed
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
@@ -132,7 +133,7 @@ def _reading(
     certainty = min(stretch.likelihood for stretch in stretches)
     assumed = tuple(stretch.lead for stretch in stretches if stretch.assumed)
     scale = "grid" if page.px_per_mm else f"row of {USUAL_ROW / settings.speed:g} s"
-    return Reading(record, beside, read, missing, assumed, repeated, certainty, scale, settings)
+    return Reading(record, beside, read, missing, assumed, repeated, certainty, scale, seconds, settings)
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
