@@ -438,6 +438,7 @@ def remove_signal(header: Path) -> None:
         (replace("a.dat", "../a.dat"), FormatError, "points outside its own folder"),
         (replace("a.dat", "/etc/passwd"), FormatError, "points outside its own folder"),
         (replace("a.dat", ".."), FormatError, "points outside its own folder"),
+        (replace("a.dat", 130 * "\xff"), FormatError, "which none can have"),
         (replace("a.dat", "b.dat"), FileError, "b.dat is missing: put it beside the header that names it"),
         (replace("a 12 100 101", "a 12 100 102"), FileError, "a.dat is cut off"),
         (replace("a 12 100 101", "a 12 100 999999999999"), SignalError, "too long"),

@@ -225,6 +225,10 @@ def _plain_name(name: str, file: str) -> str:
     # A header may come from a stranger: it must not make us open files outside its own folder.
     if re.search(r"[/\\:]", name) or not name.isprintable() or name in (".", ".."):
         raise FormatError(f"{file} points outside its own folder ({name!r}): keep a record's files in one folder")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise FormatError(
+            f"{file} names a file by more than {_LONGEST_NAME} bytes, which none can have: correct the header"
+        )
     return name
 
 
@@ -426,6 +430,7 @@ class _Coding:
 _COMPRESSED: Final = {508: 8, 516: 16, 524: 24}  # bits of a sample at most, in FLAC
 _DEPTHS: Final = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}  # what soundfile calls bits of a sample
 _BLOCK: Final = 1 << 20  # samples of a channel; libsndfile fails over 2^24 of all (its issue 431)
+_LONGEST_NAME: Final = 250  # bytes of a name, with room for an ending; file systems take 255
 _FORMATS: Final = {
     8: _Coding((0, 1), _decode_words("i1"), None),
     16: _Coding((0, 2), _decode_words("<i2"), -(1 << 15)),
