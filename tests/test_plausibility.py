@@ -80,8 +80,10 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
     assert doubts(record, {}, (), {"speed_from": "assumed"}) == []
 
 
-@pytest.mark.parametrize(("seconds", "scale", "odd"), [(16.7, "grid", True), (6.2, "grid", True), (10, "grid", False),
-                                                       (30, "grid", False), (16.7, "row of 10 s", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "scale", "odd"),
+    [(16.7, "grid", True), (6.2, "grid", True), (10, "grid", False), (30, "grid", False), (16.7, "row of 10 s", False)],
+)
 def test_rows_of_an_odd_length_are_doubted(record: Record, seconds: float, scale: str, odd: bool) -> None:
     found = doubts(record, {}, (), {"row_s": seconds, "scale": scale})
     assert any("the grid may be misread" in doubt for doubt in found) == odd

@@ -91,12 +91,8 @@ def test_an_edge_askew_to_the_grid_moves_no_corner(photo: Page, monkeypatch: pyt
         top, right, bottom, left = find_edges(work)
         assert top is not None
         length = np.hypot(*(top[1] - top[0]))
-        return (
-            top + np.array([(0, -0.04), (0, 0.04)]) * length / 2,
-            right,
-            bottom,
-            left,
-        )  # as where a thumb hides a corner
+        askew = top + np.array([(0, -0.04), (0, 0.04)]) * length / 2  # as where a thumb hides a corner
+        return askew, right, bottom, left
 
     monkeypatch.setattr(scan, "find_edges", tilted)
     diagonal = np.hypot(*photo.pixels.shape[:2])
