@@ -54,6 +54,18 @@ def test_a_blurred_grid_is_not_taken_for_one_of_twice_the_size(blur: float) -> N
     assert length(grid, (100, 240), (600, 240)) == pytest.approx(500 / 2.6, rel=0.02)
 
 
+@pytest.mark.parametrize("px_per_mm", [4.7, 5.8, 6.6])
+def test_lines_that_are_all_alike_are_1_mm_apart_however_whole_pixels_group_them(px_per_mm: float) -> None:
+    places = np.rint(np.arange(0, 280) * px_per_mm).astype(int)
+    picture = np.full((int(210 * px_per_mm), int(280 * px_per_mm)), 245, np.uint8)
+    picture[places[places < len(picture)]] = picture[:, places[places < picture.shape[1]]] = 150
+    strong = places[::5]
+    picture[strong[strong < len(picture)]] = picture[:, strong[strong < picture.shape[1]]] = 140
+    grid = find_grid(np.asarray(cv2.resize(picture, (720, 540), interpolation=cv2.INTER_AREA), np.uint8))
+    assert grid is not None
+    assert length(grid, (100, 240), (600, 240)) == pytest.approx(500 / 720 * 280, rel=0.02)
+
+
 @pytest.mark.parametrize("period", [11.0, 15.0])  # pixels, about the grid's own
 def test_stripes_of_a_screen_do_not_move_the_grid(period: float) -> None:
     y, x = np.mgrid[:480, :720]

@@ -24,12 +24,15 @@ _MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have
 _TILE: Final = 128  # side of a square, pixels
 _HIGHEST: Final = 49  # periods a square, up to which lines are told apart
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
+_FINE: Final = 5 * _LOWEST  # periods a square, from which on lines may be 1 mm apart
 _LINE_SHARE: Final = 0.15  # of the pixels that grid lines cover at least
 _TEETH: Final = np.arange(1.0, 7.0)
 _MULTIPLES: Final = np.arange(1.0, 4.0)  # at which lines are looked for in each square
 _SURE: Final = 3.0  # 1 + times the spectrum around it from which on a peak counts; twice as high, it counts in full
 _FIFTHS: Final = np.arange(1, 5) / 5
 _MIN_FIFTHS: Final = 0.5
+_OUTSHINING: Final = 2.5  # times the amplitude of the lines found from which on finer ones tell the scale
+_AS_LIKELY: Final = 0.9  # times as likely a page's size as with the lines found
 _BETWEEN: Final = (_TEETH - 0.5, _FIFTHS, np.array([1, 2, 4, 5, 7, 8]) / 3)  # no line repeats there
 _PAGE_MM: Final = np.geomspace(60, 700, 300)  # how long a picture's longer side may be on the paper
 _LIKELIER: Final = np.exp(-((np.log(_PAGE_MM / 260) / 0.8) ** 2) / 4)
@@ -58,6 +61,15 @@ class _Tiles(NamedTuple):
     spectra: npt.NDArray[np.float32]  # (n, _TILE, _TILE) amplitude by frequency down and across
 
 
+class _Period(NamedTuple):
+    """How often the grid's lines repeat in a square."""
+
+    across: float
+    down: float
+    mm: float  # from one line to the next
+    clear: float  # how far the lines stand out, up to 3
+
+
 class _Peaks(NamedTuple):
     """Of the lines across and down, in each square."""
 
@@ -72,15 +84,15 @@ def find_grid(picture: Pixels) -> Grid | None:
     """
     tiles = _transform(_lines(picture))
     side = min(max(picture.shape), LONGEST * min(picture.shape))  # a roll's length says nothing of its scale
-    across, down, clear = _common_period(tiles.spectra, side)
+    period = _common_period(tiles.spectra, side)
     middle = (np.array(picture.shape[::-1]) - 1) / 2
     reach = float(middle.max())
     places = (tiles.centres - middle) / reach
-    peaks = _find_peaks(tiles.spectra, across, down)
-    (a, b, c, d, g, h), misfit, agreed = _fit(places, peaks, np.array([across, down]))
-    if clear + agreed < _MIN_STRENGTH:
+    peaks = _find_peaks(tiles.spectra, period.across, period.down)
+    (a, b, c, d, g, h), misfit, agreed = _fit(places, peaks, np.array([period.across, period.down]))
+    if period.clear + agreed < _MIN_STRENGTH:
         return None
-    mm = GRID_MM * reach / _TILE
+    mm = period.mm * reach / _TILE
     pose = np.array([[a * mm, b * mm, 0], [c * mm, d * mm, 0], [g, h, 1]])
     centred = np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, reach]]) / reach
     return Grid(pose @ centred, misfit)
@@ -125,10 +137,11 @@ def _taper() -> npt.NDArray[np.float32]:
     return np.outer(np.hanning(_TILE), np.hanning(_TILE)).astype(np.float32)
 
 
-def _common_period(spectra: npt.NDArray[np.float32], side: float) -> tuple[float, float, float]:
-    """Periods of 5 mm in a square, across and down, and how far they stand out, up to 3."""
+def _common_period(spectra: npt.NDArray[np.float32], side: float) -> _Period:
+    """The period that lines 5 mm apart have in the squares; that of lines 1 mm apart, where these tell more."""
     periods = _PAGE_MM * (_TILE / GRID_MM / side)
-    profiles = [_stand_out(profile) for profile in _profiles(_typical(spectra))]
+    heights = _profiles(_typical(spectra))
+    profiles = [_stand_out(height) for height in heights]
     across, down = (_comb(profile, periods) for profile in profiles)
     apart = round(_UNLIKE / float(np.log(_PAGE_MM[1] / _PAGE_MM[0])))
     number = np.arange(len(periods))
@@ -138,14 +151,33 @@ def _common_period(spectra: npt.NDArray[np.float32], side: float) -> tuple[float
     best = np.unravel_index(int(score.argmax()), score.shape)
     strength = float(min(across[best[0]], down[best[1]]))
     found = periods[list(best)]
-    across_5mm, down_5mm = found / 5 if _are_fine(profiles, found) else found
-    return float(across_5mm), float(down_5mm), strength
+    clearest = np.array([_FINE + float(height[_FINE:].argmax()) for height in heights])
+    if _outshine(clearest, found, heights, periods):
+        (every_across, every_down), mm = clearest, 1.0
+    else:
+        (every_across, every_down), mm = found / 5 if _are_fine(profiles, found) else found, GRID_MM
+    return _Period(float(every_across), float(every_down), mm, strength)
 
 
 def _are_fine(profiles: list[Floats], found: Floats) -> bool:
     """Whether the lines across and down that were ``found`` are 1 mm apart: every fifth of them is stronger."""
     fifths = [_teeth(profile, one[None], _FIFTHS)[0] for profile, one in zip(profiles, found, strict=True)]
-    return bool(min(fifths) > _MIN_FIFTHS and min(found) > 5 * _LOWEST)
+    return bool(min(fifths) > _MIN_FIFTHS and min(found) > _FINE)
+
+
+def _outshine(clearest: Floats, found: Floats, heights: tuple[Floats, Floats], periods: Floats) -> bool:
+    """Whether the ``clearest`` lines, across and down, are 1 mm apart, and those ``found`` no more than their pattern.
+
+    Equal lines are clearest at their own frequency. Clearer ones than those found are thus lines of their own; that
+    every third or seventh of them differs comes of drawing on whole pixels. The page must stay as likely.
+    """
+    one, other = (
+        np.array([height[round(at) - 1 : round(at) + 2].max() for height, at in zip(heights, each, strict=True)])
+        for each in (clearest, found)
+    )
+    likely, likely_found = np.interp([clearest / 5, found], periods, _LIKELIER)
+    square = abs(float(np.log(clearest[0] / clearest[1]))) < _UNLIKE
+    return square and bool((one > _OUTSHINING * other).all() and (likely > _AS_LIKELY * likely_found).all())
 
 
 def _typical(spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -220,7 +252,7 @@ def _harmony(spectra: npt.NDArray[np.float32], across: Floats, down: Floats) -> 
     these tell a frequency more exactly. Frequencies are whole or halves.
     """
     highest = float(max(across.max(), down.max()))
-    multiples = _MULTIPLES[_MULTIPLES * highest < _TILE / 2 - 1]
+    multiples = _MULTIPLES[: max(1, int((_TILE / 2 - 1) // highest))]
     total = np.zeros((len(spectra), len(down), len(across)))
     for multiple, weight in zip(multiples, _weight(multiples), strict=True):
         here = _between(spectra, multiple * across, multiple * down)
