@@ -241,6 +241,14 @@ def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> Non
         assert off(read_page(render(record, replace(usual, row_height=height), px_per_mm=5)), record) < 0.03
 
 
+def test_names_far_above_their_traces_are_theirs(record: Record) -> None:
+    usual, style = load_layout("3x4+1"), load_style("pink")
+    wide, look = replace(usual, row_height=58.0), replace(style, label_rise=29.0, label_height=3.0)
+    reading = read_page(render(record, wide, look, px_per_mm=5))
+    assert reading.missing == ()
+    assert off(reading, record) < 0.03
+
+
 @pytest.mark.parametrize("rise", [6.0, -6.0])
 @pytest.mark.parametrize(("layout", "height"), [("12x1", 16.0), ("12x1", 13.0), ("6x2", 16.0), ("3x4+3", 14.0)])
 def test_names_between_close_rows_are_those_of_their_own_row(

@@ -82,7 +82,7 @@ def find_grid(picture: Pixels) -> Grid | None:
 
     There is one where its lines stand out of the spectrum, or squares agree on it that each show little of it.
     """
-    tiles = _transform(_lines(picture))
+    tiles = _transform(lines(picture))
     side = min(max(picture.shape), LONGEST * min(picture.shape))  # a roll's length says nothing of its scale
     period = _common_period(tiles.spectra, side)
     middle = (np.array(picture.shape[::-1]) - 1) / 2
@@ -98,7 +98,7 @@ def find_grid(picture: Pixels) -> Grid | None:
     return Grid(pose @ centred, misfit)
 
 
-def _lines(picture: Pixels) -> Pixels:
+def lines(picture: Pixels) -> Pixels:
     """How much darker each pixel is than the paper near it; at least one square large."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
     dark = cv2.subtract(cv2.morphologyEx(picture, cv2.MORPH_CLOSE, kernel), picture)
@@ -106,10 +106,10 @@ def _lines(picture: Pixels) -> Pixels:
     return np.asarray(cv2.copyMakeBorder(dark, 0, below, 0, right, cv2.BORDER_CONSTANT), np.uint8)
 
 
-def _transform(lines: Pixels) -> _Tiles:
+def _transform(dark: Pixels) -> _Tiles:
     """Spectra of squares that cover the picture."""
-    down, across = (_starts(length) for length in lines.shape)
-    spectra = [_spectrum(lines[y : y + _TILE, x : x + _TILE]) for y in down for x in across]
+    down, across = (_starts(length) for length in dark.shape)
+    spectra = [_spectrum(dark[y : y + _TILE, x : x + _TILE]) for y in down for x in across]
     centres = np.array([(x, y) for y in down for x in across]) + (_TILE - 1) / 2
     return _Tiles(centres, np.array(spectra))
 
@@ -119,15 +119,19 @@ def _starts(length: int) -> list[int]:
     return [int(start) for start in np.linspace(0, length - _TILE, count)]
 
 
-def _spectrum(tile: Pixels) -> npt.NDArray[np.float32]:
-    """Amplitudes, their squares' sum 1, of what is no darker than grid lines are: the trace would outshine them."""
-    counts = cv2.calcHist([tile], [0], None, [256], [0, 256]).ravel()
-    level = max(3, int(np.searchsorted(counts.cumsum(), (1 - _LINE_SHARE) * tile.size)))
-    trace = cv2.threshold(tile, min(254, 3 * level), 1, cv2.THRESH_BINARY)[1]
+def faint(dark: Pixels) -> npt.NDArray[np.float32]:
+    """What is no darker than grid lines are, about its mean; 0 where the trace is, which would outshine them."""
+    counts = cv2.calcHist([dark], [0], None, [256], [0, 256]).ravel()
+    level = max(3, int(np.searchsorted(counts.cumsum(), (1 - _LINE_SHARE) * dark.size)))
+    trace = cv2.threshold(dark, min(254, 3 * level), 1, cv2.THRESH_BINARY)[1]
     paper = 1 - np.asarray(cv2.dilate(trace, np.ones((3, 3), np.uint8)), np.uint8)
-    capped = np.minimum(tile, np.uint8(min(255, level)))
-    waves = (capped - np.float32(cv2.mean(capped, paper)[0])) * paper
-    both = cv2.dft(cv2.multiply(waves, _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
+    capped = np.minimum(dark, np.uint8(min(255, level)))
+    return np.asarray((capped - np.float32(cv2.mean(capped, paper)[0])) * paper, np.float32)
+
+
+def _spectrum(tile: Pixels) -> npt.NDArray[np.float32]:
+    """Amplitudes, their squares' sum 1, of what is no darker than grid lines."""
+    both = cv2.dft(cv2.multiply(faint(tile), _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
     amplitude = cv2.magnitude(both[..., 0], both[..., 1])
     return np.asarray(amplitude / max(float(cv2.norm(amplitude)), 1e-6), np.float32)
 

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 
 from ecglens.leads import INDEX, LEADS
+from ecglens.paper.bending import FLAT, Bend, find_bend
 from ecglens.paper.page import Page, Pixels, Points, Trace
 from ecglens.paper.reading.arrangement import SURE, arrange
-from ecglens.paper.reading.names import find_names
+from ecglens.paper.reading.names import Name, find_far_names, find_names
 from ecglens.paper.reading.rows import Stretch, follow
 from ecglens.paper.settings import Settings
 from ecglens.record import Record, Signal, fill_gaps
@@ -87,13 +88,20 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     """
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
     found = find_names(pixels)
-    ways = [[stretch for row in arrange(names) for stretch in follow(pixels, row)] for names in found]
+    ways = [_follow_all(pixels, names) for names in found]
+    if not any(len(_choose(way)) == len(LEADS) for way in ways):
+        ways += [_follow_all(pixels, names) for names in find_far_names(pixels)]
     chosen = [_choose(way) for way in ways]
     best = min(range(len(ways)), key=lambda k: _misfit(chosen[k], k == 0))
     repeated = _repeated(name.name for name in found[0] if name.probability >= SURE)
     if len(repeated) <= MOST_REPEATED:  # misread print aside
         repeated = _repeated(stretch.lead for stretch in ways[best])
     return _reading(page, pixels, chosen[best], repeated, settings)
+
+
+def _follow_all(pixels: Pixels, names: Sequence[Name]) -> list[Stretch]:
+    """The traces of all names that fit into rows and columns."""
+    return [stretch for row in arrange(names) for stretch in follow(pixels, row)]
 
 
 def _repeated(names: Iterable[str]) -> tuple[str, ...]:
@@ -121,10 +129,11 @@ def _reading(
     rate = px_per_mm * settings.speed
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
-    record = beside = _record(stretches, starts, rate, max(seconds, SECONDS), settings)
+    bend = find_bend(pixels, px_per_mm) if page.px_per_mm else FLAT
+    record = beside = _record(stretches, starts, rate, max(seconds, SECONDS), settings, bend)
     if seconds > SECONDS + _SPARE:
         starts = [0.0] * len(stretches)
-        beside = _record(stretches, starts, rate, SECONDS, settings)
+        beside = _record(stretches, starts, rate, SECONDS, settings, bend)
     traces = tuple(
         _trace(stretch, start, rate, pixels.shape, page.pixels.shape)
         for stretch, start in zip(stretches, starts, strict=True)
@@ -189,12 +198,15 @@ def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
     return any(strip.coincides(other) or strip.likeness(other) > own + _UNLIKE for other in others)
 
 
-def _record(stretches: list[Stretch], starts: list[float], rate: float, seconds: float, settings: Settings) -> Record:
-    """The leads at their times (s), columns that come at ``rate`` (1/s) interpolated to ``FS``."""
+def _record(
+    stretches: list[Stretch], starts: list[float], rate: float, seconds: float, settings: Settings, bend: Bend
+) -> Record:
+    """The leads at their times (s), columns that come at ``rate`` (1/s) interpolated to ``FS``, paper's bend undone."""
     times = np.arange(round(min(seconds, _LONGEST_ROW) * FS)) / FS
     signal = np.full((len(LEADS), len(times)), np.nan, np.float32)
     for stretch, start in zip(stretches, starts, strict=True):
         at = (times - start) * rate
+        at += bend.shift(stretch.x + at, np.full(len(at), np.nanmedian(stretch.heights)))
         values = stretch.millivolts(rate / settings.speed * settings.gain(stretch.lead))
         inside = (at >= -0.5) & (at <= len(values) - 0.5)
         if inside.any():

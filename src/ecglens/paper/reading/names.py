@@ -1,6 +1,6 @@
 """Where the names of leads are printed on a page, and where the trace of each begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ _CELL: Final = 8  # pixels of the page a side of each answer
 _UNIT: Final = 40.0  # pixels: of the network's distances
 _CLEAR: Final = 0.4  # probability of a name that says on which side of their traces a page's names stand
 _DECIDED: Final = 30.0  # log-odds of that side, of all names together, beyond which it is no question
+_SMALLER: Final = 0.7  # times the page's size: of the copy on which names far from their traces are found
 _NEAR: Final = 3  # cells within which there is but one name
 
 
@@ -58,6 +59,20 @@ def find_names(pixels: Pixels) -> list[list[Name]]:
     Names stand over their traces on some pages and under them on others, and between close rows one name does not tell
     which; but those of a page all stand on the same side, so they settle it together, or leave it open.
     """
+    ways, odds = _look(pixels)
+    return ways[: 1 + (abs(odds) < _DECIDED)]
+
+
+def find_far_names(pixels: Pixels) -> list[list[Name]]:
+    """The same where names stand far from their traces: both ways, found on a smaller copy of the page."""
+    size = (max(1, round(pixels.shape[1] * _SMALLER)), max(1, round(pixels.shape[0] * _SMALLER)))
+    ways, _ = _look(np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8))
+    across, down = (size[axis] / pixels.shape[1 - axis] for axis in (0, 1))
+    return [[replace(name, start=(name.start[0] / across, name.start[1] / down)) for name in way] for way in ways]
+
+
+def _look(pixels: Pixels) -> tuple[list[list[Name]], float]:
+    """What may be names, both ways, the likelier first, and the log-odds of their standing under their traces."""
     height, width = pixels.shape[:2]
     padded = cv2.copyMakeBorder(pixels, 0, -height % 16, 0, -width % 16, cv2.BORDER_REPLICATE)
     inputs = {"pixels": padded.transpose(2, 0, 1)[None].astype(np.float32) / 255}
@@ -69,7 +84,7 @@ def find_names(pixels: Pixels) -> list[list[Name]]:
     odds = float(side[peaks & (best >= _CLEAR)].sum())
     ways = [under, over] if odds > 0 else [over, under]
     cells = np.argwhere(peaks).tolist()
-    return [[_name(chances, across, down, *cell) for cell in cells] for down in ways[: 1 + (abs(odds) < _DECIDED)]]
+    return [[_name(chances, across, down, *cell) for cell in cells] for down in ways], odds
 
 
 def _name(chances: Chances, across: Chances, down: Chances, row: int, column: int) -> Name:
