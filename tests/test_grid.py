@@ -55,7 +55,7 @@ def test_a_blurred_grid_is_not_taken_for_one_of_twice_the_size(blur: float) -> N
 
 
 @pytest.mark.parametrize("px_per_mm", [4.7, 5.8, 6.6])
-def test_lines_that_are_all_alike_are_1_mm_apart_however_whole_pixels_group_them(px_per_mm: float) -> None:
+def test_lines_that_hardly_differ_are_1_mm_apart_however_whole_pixels_group_them(px_per_mm: float) -> None:
     places = np.rint(np.arange(0, 280) * px_per_mm).astype(int)
     picture = np.full((int(210 * px_per_mm), int(280 * px_per_mm)), 245, np.uint8)
     picture[places[places < len(picture)]] = picture[:, places[places < picture.shape[1]]] = 150
@@ -66,7 +66,30 @@ def test_lines_that_are_all_alike_are_1_mm_apart_however_whole_pixels_group_them
     assert length(grid, (100, 240), (600, 240)) == pytest.approx(500 / 720 * 280, rel=0.02)
 
 
-@pytest.mark.parametrize("period", [11.0, 15.0])  # pixels, about the grid's own
+@pytest.mark.parametrize("width", [240, 340, 400])  # mm; the lines of the last are too fine for the spectrum
+@pytest.mark.parametrize("fine", [0, 40, 60])
+def test_pages_of_any_width_have_their_scale(width: int, fine: int) -> None:
+    if (width, fine) == (340, 0):
+        pytest.xfail("every third line is a whole number of pixels, and outshines the others")
+    grid = find_grid(cv2.resize(sharp_paper(width, fine), (720, 480), interpolation=cv2.INTER_AREA))
+    assert grid is not None
+    assert length(grid, (100, 240), (600, 240)) == pytest.approx(500 / 720 * width, rel=0.02)
+
+
+def sharp_paper(width: int, fine: int) -> Pixels:
+    """So many mm of paper at 2880 x 1920 pixels, the lines 1 mm apart so much darker than it, those 5 mm apart 70."""
+    y, x = np.mgrid[:1920, :2880] * (width / 2880)
+    lines = [fine * (np.abs((each + 0.5) % 1 - 0.5) < 0.12) for each in (x, y)]
+    strong = [70 * (np.abs((each + 2.5) % 5 - 2.5) < 0.2) for each in (x, y)]
+    return np.asarray(245 - np.max([*lines, *strong], axis=0), np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 200), (20, 20), (2, 5000)])
+def test_pictures_of_a_few_pixels_have_no_grid(size: tuple[int, int]) -> None:
+    assert find_grid(np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)) is None
+
+
+@pytest.mark.parametrize("period", [3.0, 3.5, 4.0, 11.0, 15.0])  # pixels, about those of the grid
 def test_stripes_of_a_screen_do_not_move_the_grid(period: float) -> None:
     y, x = np.mgrid[:480, :720]
     stripes = 14 * np.sin(2 * np.pi * (y + 0.12 * x) / period) + 14 * np.sin(2 * np.pi * (x - 0.1 * y) / period)

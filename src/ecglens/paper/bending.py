@@ -23,50 +23,67 @@ Waves = npt.NDArray[np.complex128]
 
 _DEGREE: Final = 4
 _POWERS: Final = np.array([each for each in product(range(_DEGREE + 1), repeat=2) if 0 < sum(each) <= _DEGREE])
+_RIGHT: Final = int(np.flatnonzero((_POWERS == (1, 0)).all(axis=1))[0])
 _SMOOTH: Final = 1.6  # periods over which a phase is the mean
 _CLEAR: Final = 3.0  # times the amplitude of noise from which on a phase counts
 _SURE: Final = 10.0  # times that amplitude more, from which on it counts in full
+_FEWEST: Final = 4  # periods a side of a page whose bend can be told
 _LEAST_SURE: Final = 4.0  # the same, of the median place of a page whose lines are seen
 _ALIKE: Final = 0.8  # of the lines that are where the polynomial has them, 0 for none to 1 for all
 _TOLERANCE: Final = 0.3  # radians, beyond which a phase may be of something else
 _ROUNDS: Final = 4
 _STIFFNESS: Final = 1e-6  # towards flat paper, for each place
+_LEAST: Final = 1e-9  # of the stiffness, where nothing is sure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bend:
-    """How far lines of bent paper stand from where those of flat paper would, as a polynomial in places on the page."""
+    """How far upright lines stand from where flat paper's would, as a polynomial of the place on a page of ``size``.
 
-    middle: tuple[float, float]  # pixels
+    ``widening`` is by what share the page is wider, on the whole, than its scale says; it is not in the polynomial.
+    """
+
+    size: tuple[int, int]  # width and height, pixels
     weights: Floats  # (14,) pixels, of the polynomial's terms
+    widening: float
 
-    def shift(self, x: Floats, y: Floats) -> Floats:
-        """How many pixels right of its place on flat paper each point ``x``, ``y`` (n,) lies, but a constant."""
-        return np.asarray(_terms(x, y, self.middle) @ self.weights, np.float64)
+    def shift(self, x: Floats, y: float) -> Floats:
+        """How many pixels right of its place on flat paper lies what should be at ``x`` (n,), ``y``, but a constant.
+
+        Beyond the page it is as at its edges.
+        """
+        if not self.weights.any():
+            return np.zeros(len(x))
+        inside = np.clip(x, 0, self.size[0] - 1)
+        return np.asarray(_terms(inside, np.full(len(x), y), self.size) @ self.weights, np.float64)
 
 
-FLAT: Final = Bend((1.0, 1.0), np.zeros(len(_POWERS)))
+FLAT: Final = Bend((1, 1), np.zeros(len(_POWERS)), 0.0)
 
 
 def find_bend(pixels: Pixels, px_per_mm: float) -> Bend:
     """Return how a flat page, (H, W, 3), is bent; ``FLAT`` where its lines are not seen well enough to tell."""
     height, width = pixels.shape[:2]
-    middle = (width / 2, height / 2)
-    phases, sure = _phases(faint(lines(darkest(as_paper(pixels))))[:height, :width], GRID_MM * px_per_mm)
-    if np.median(sure) < _LEAST_SURE:
+    size, period = (width, height), GRID_MM * px_per_mm
+    phases, sure = _phases(faint(lines(darkest(as_paper(pixels)))[:height, :width]), period)
+    if min(sure.shape) < _FEWEST or np.median(sure) < _LEAST_SURE:
         return FLAT
-    down, across = ((np.arange(n) + 0.5) * size / n for n, size in zip(phases.shape, (height, width), strict=True))
-    terms = _terms(across, down[:, None], middle)
-    weights = _fit_steps(terms, phases, sure)
-    weights += _fit_rest(terms, phases, sure, weights)
-    left = phases * np.exp(-1j * (terms @ weights))
-    alike = abs((left / np.abs(left) * sure).sum()) / sure.sum()
-    return Bend(middle, -GRID_MM * px_per_mm / (2 * np.pi) * weights) if alike > _ALIKE else FLAT
+    across, down = ((np.arange(n) + 0.5) * length / n for n, length in zip(phases.shape[::-1], size, strict=True))
+    terms = _terms(across, down[:, None], size)
+    turns = _fit_steps(terms, phases, sure)
+    turns += _fit_rest(terms, phases, sure, turns)
+    left = phases * np.exp(-1j * (terms @ turns))
+    if abs((left / np.abs(left) * sure).sum()) < _ALIKE * sure.sum():
+        return FLAT
+    weights = -period / (2 * np.pi) * turns
+    widening = float(np.polyfit(across, (terms @ weights).mean(axis=0), 1)[0])
+    weights[_RIGHT] -= widening * max(size) / 2
+    return Bend(size, weights, widening)
 
 
-def _terms(x: Floats, y: Floats, middle: tuple[float, float]) -> Floats:
-    """The polynomial's terms at each place, (..., 14)."""
-    right, below = ((each[..., None] - half) / max(middle) for each, half in zip((x, y), middle, strict=True))
+def _terms(x: Floats, y: Floats, size: tuple[int, int]) -> Floats:
+    """The polynomial's terms at each place, (..., 14): of how far it lies right of the page's middle and below."""
+    right, below = ((2 * each[..., None] - length) / max(size) for each, length in zip((x, y), size, strict=True))
     return np.asarray(right ** _POWERS[:, 0] * below ** _POWERS[:, 1], np.float64)
 
 
@@ -102,7 +119,7 @@ def _fit_rest(terms: Floats, phases: Waves, sure: Floats, weights: Floats) -> Fl
 def _solve(columns: Floats, wanted: Floats, sure: list[Floats]) -> Floats:
     """Least squares; what is far off counts less."""
     weight = np.concatenate([each.ravel() for each in sure])
-    stiffness = _STIFFNESS * weight.sum() * np.eye(columns.shape[1])
+    stiffness = (_STIFFNESS * weight.sum() + _LEAST) * np.eye(columns.shape[1])
     found = np.zeros(columns.shape[1])
     for _ in range(_ROUNDS):
         off = wanted - columns @ found

@@ -22,7 +22,7 @@ LONGEST: Final = 10.0  # times as long as high that pages and strips are; pictur
 
 _MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have less
 _TILE: Final = 128  # side of a square, pixels
-_HIGHEST: Final = 49  # periods a square, up to which lines are told apart
+_HIGHEST: Final = 49  # periods a square, up to which lines 5 mm apart are looked for
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
 _FINE: Final = 5 * _LOWEST  # periods a square, from which on lines may be 1 mm apart
 _LINE_SHARE: Final = 0.15  # of the pixels that grid lines cover at least
@@ -31,11 +31,14 @@ _MULTIPLES: Final = np.arange(1.0, 4.0)  # at which lines are looked for in each
 _SURE: Final = 3.0  # 1 + times the spectrum around it from which on a peak counts; twice as high, it counts in full
 _FIFTHS: Final = np.arange(1, 5) / 5
 _MIN_FIFTHS: Final = 0.5
-_OUTSHINING: Final = 2.5  # times the amplitude of the lines found from which on finer ones tell the scale
+_OUTSHINING: Final = 1.85  # times the amplitude of the lines found from which on finer ones tell the scale
 _AS_LIKELY: Final = 0.9  # times as likely a page's size as with the lines found
+_OWN: Final = 1.5  # times the amplitude of other multiples that lines of their own have
+_SAME: Final = 0.2  # of a period, within which two frequencies are the same
 _BETWEEN: Final = (_TEETH - 0.5, _FIFTHS, np.array([1, 2, 4, 5, 7, 8]) / 3)  # no line repeats there
 _PAGE_MM: Final = np.geomspace(60, 700, 300)  # how long a picture's longer side may be on the paper
 _LIKELIER: Final = np.exp(-((np.log(_PAGE_MM / 260) / 0.8) ** 2) / 4)
+_SMALLEST: Final = _PAGE_MM[0] * _TILE / GRID_MM / _HIGHEST  # pixels of a picture in which lines 5 mm apart are told
 _UNLIKE: Final = 0.15  # by how much the two periods may differ: a slanting view, or a picture that was stretched
 _SLANT: Final = 0.25  # of the lines to the picture's edges
 _NEAR: Final = 0.22  # share by which the period may change over the picture
@@ -67,7 +70,7 @@ class _Period(NamedTuple):
     across: float
     down: float
     mm: float  # from one line to the next
-    clear: float  # how far the lines stand out, up to 3
+    clear: float  # how far what repeats every few lines stands out, up to 3
 
 
 class _Peaks(NamedTuple):
@@ -84,6 +87,8 @@ def find_grid(picture: Pixels) -> Grid | None:
     """
     tiles = _transform(lines(picture))
     side = min(max(picture.shape), LONGEST * min(picture.shape))  # a roll's length says nothing of its scale
+    if side < _SMALLEST:
+        return None
     period = _common_period(tiles.spectra, side)
     middle = (np.array(picture.shape[::-1]) - 1) / 2
     reach = float(middle.max())
@@ -157,10 +162,10 @@ def _common_period(spectra: npt.NDArray[np.float32], side: float) -> _Period:
     found = periods[list(best)]
     clearest = np.array([_FINE + float(height[_FINE:].argmax()) for height in heights])
     if _outshine(clearest, found, heights, periods):
-        (every_across, every_down), mm = clearest, 1.0
-    else:
-        (every_across, every_down), mm = found / 5 if _are_fine(profiles, found) else found, GRID_MM
-    return _Period(float(every_across), float(every_down), mm, strength)
+        return _Period(float(clearest[0]), float(clearest[1]), 1.0, strength)
+    if _are_fine(profiles, found):
+        found = found / 5
+    return _Period(float(found[0]), float(found[1]), GRID_MM, strength)
 
 
 def _are_fine(profiles: list[Floats], found: Floats) -> bool:
@@ -175,13 +180,34 @@ def _outshine(clearest: Floats, found: Floats, heights: tuple[Floats, Floats], p
     Equal lines are clearest at their own frequency. Clearer ones than those found are thus lines of their own; that
     every third or seventh of them differs comes of drawing on whole pixels. The page must stay as likely.
     """
-    one, other = (
-        np.array([height[round(at) - 1 : round(at) + 2].max() for height, at in zip(heights, each, strict=True)])
-        for each in (clearest, found)
-    )
+    both = list(zip(clearest, found, heights, strict=True))
     likely, likely_found = np.interp([clearest / 5, found], periods, _LIKELIER)
     square = abs(float(np.log(clearest[0] / clearest[1]))) < _UNLIKE
-    return square and bool((one > _OUTSHINING * other).all() and (likely > _AS_LIKELY * likely_found).all())
+    as_likely = bool((likely > _AS_LIKELY * likely_found).all())
+    return square and as_likely and all(_outshines(*each) for each in both) and not all(_is_foreign(*e) for e in both)
+
+
+def _outshines(clearest: float, found: float, height: Floats) -> bool:
+    """Whether the clearest lines are clearer by far than those found at any of their first multiples."""
+    others = [at for at in found * _MULTIPLES if at < len(height) - 2 and abs(at - clearest) > _SAME * found]
+    return _near(height, clearest) > _OUTSHINING * max(_near(height, at) for at in others)
+
+
+def _is_foreign(clearest: float, found: float, height: Floats) -> bool:
+    """Whether the clearest lines are a screen's stripes: those ``found`` have others, 1 mm apart, between them.
+
+    Such lines outshine the other multiples; where they are too fine for the spectrum, they are folded back.
+    """
+    fine, last = 5 * found, len(height) - 2
+    if fine > last:
+        return bool(abs(_TILE - fine - clearest) < _SAME * found)
+    own = _near(height, fine) > _OWN * max(_near(height, at) for at in (4 * found, 6 * found) if at < last)
+    return own and abs(fine - clearest) > _SAME * found
+
+
+def _near(height: Floats, at: float) -> float:
+    """The highest within one of a frequency."""
+    return float(height[round(at) - 1 : round(at) + 2].max())
 
 
 def _typical(spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,8 +1,9 @@
 """Read a page: find the names of its leads, follow their traces, and give them back as a signal in mV.
 
 The page is brought to ``PX_PER_MM``. Two small networks find where a lead's name is printed, one of them also where its
-trace begins (``names``); rows of names are cut out as strips, and a third one says in every column of a strip how high
-the trace is (``rows``). All were trained on drawn and worn pages (``benchmarks/reading.py``).
+trace begins (``names``), on a smaller copy once more if leads are missing; rows of names are cut out as strips, and a
+third one says in every column of a strip how high the trace is (``rows``). All were trained on drawn and worn pages
+(``benchmarks/reading.py``). Where the grid shows how the paper is bent (``bending``), that is taken out of the times.
 
 What is not said of a page is taken as usual and said to be so: a speed of 25 mm/s and a gain of 10 mm/mV; on paper
 without a grid, that a row is 250 mm long.
@@ -11,10 +12,11 @@ without a grid, that a row is 250 mm long.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ecglens.leads import INDEX, LEADS
 from ecglens.paper.bending import FLAT, Bend, find_bend
@@ -24,6 +26,8 @@ from ecglens.paper.reading.names import Name, find_far_names, find_names
 from ecglens.paper.reading.rows import Stretch, follow
 from ecglens.paper.settings import Settings
 from ecglens.record import Record, Signal, fill_gaps
+
+Floats = npt.NDArray[np.float64]
 
 PX_PER_MM: Final = 4.0  # of the page that is read: at 25 mm/s and 10 mm/mV, a column every 10 ms, a row every 25 uV
 FS: Final = 100.0  # Hz
@@ -76,6 +80,14 @@ class Reading:
     settings: Settings
 
 
+class _Shown(NamedTuple):
+    """A lead's stretch, where the columns of flat paper lie on it (n,), and its signal (n,), mV."""
+
+    stretch: Stretch
+    places: Floats
+    values: Signal
+
+
 def resolution(page: Page) -> float:
     """Pixels a mm: as the page says, or those of a page of usual width."""
     return page.px_per_mm or page.pixels.shape[1] / USUAL_WIDTH
@@ -89,9 +101,10 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     pixels = _resized(page.pixels, PX_PER_MM / resolution(page))
     found = find_names(pixels)
     ways = [_follow_all(pixels, names) for names in found]
-    if not any(len(_choose(way)) == len(LEADS) for way in ways):
-        ways += [_follow_all(pixels, names) for names in find_far_names(pixels)]
     chosen = [_choose(way) for way in ways]
+    if all(len(each) < len(LEADS) for each in chosen):
+        farther = [_follow_all(pixels, names) for names in find_far_names(pixels)]
+        ways, chosen = ways + farther, chosen + [_choose(way) for way in farther]
     best = min(range(len(ways)), key=lambda k: _misfit(chosen[k], k == 0))
     repeated = _repeated(name.name for name in found[0] if name.probability >= SURE)
     if len(repeated) <= MOST_REPEATED:  # misread print aside
@@ -126,17 +139,20 @@ def _reading(
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / USUAL_ROW
     if not stretches or not _FINEST <= px_per_mm <= _COARSEST:
         return Reading(None, None, replace(page, traces=()), missing, (), repeated, 0.0, "none", 0.0, settings)
-    rate = px_per_mm * settings.speed
+    bend = find_bend(pixels, px_per_mm) if page.px_per_mm else FLAT
+    rate = px_per_mm * (1 + bend.widening) * settings.speed
     seconds = reach / rate
     starts = [(stretch.x - origin) / rate for stretch in stretches]
-    bend = find_bend(pixels, px_per_mm) if page.px_per_mm else FLAT
-    record = beside = _record(stretches, starts, rate, max(seconds, SECONDS), settings, bend)
+    shown = [
+        _Shown(stretch, places, stretch.millivolts(px_per_mm * settings.gain(stretch.lead)))
+        for stretch, places in zip(stretches, _unbent(stretches, bend), strict=True)
+    ]
+    record = beside = _record(shown, starts, rate, max(seconds, SECONDS))
     if seconds > SECONDS + _SPARE:
         starts = [0.0] * len(stretches)
-        beside = _record(stretches, starts, rate, SECONDS, settings, bend)
+        beside = _record(shown, starts, rate, SECONDS)
     traces = tuple(
-        _trace(stretch, start, rate, pixels.shape, page.pixels.shape)
-        for stretch, start in zip(stretches, starts, strict=True)
+        _trace(one, start, rate, pixels.shape, page.pixels.shape) for one, start in zip(shown, starts, strict=True)
     )
     read = replace(page, px_per_mm=px_per_mm / factor, traces=traces)
     certainty = min(stretch.likelihood for stretch in stretches)
@@ -198,16 +214,23 @@ def _is_anothers(strip: Stretch, shown: Mapping[str, Stretch]) -> bool:
     return any(strip.coincides(other) or strip.likeness(other) > own + _UNLIKE for other in others)
 
 
-def _record(
-    stretches: list[Stretch], starts: list[float], rate: float, seconds: float, settings: Settings, bend: Bend
-) -> Record:
-    """The leads at their times (s), columns that come at ``rate`` (1/s) interpolated to ``FS``, paper's bend undone."""
+def _unbent(stretches: list[Stretch], bend: Bend) -> list[Floats]:
+    """Where the columns of flat paper lie on each stretch, (n,) columns from its first; the leftmost's first stays."""
+    moved = [
+        bend.shift(stretch.x + np.arange(float(len(stretch.heights))), float(np.nanmedian(stretch.heights)))
+        for stretch in stretches
+    ]
+    leftmost = min(range(len(stretches)), key=lambda k: stretches[k].x)
+    return [np.arange(len(each)) + each - moved[leftmost][0] for each in moved]
+
+
+def _record(shown: list[_Shown], starts: list[float], rate: float, seconds: float) -> Record:
+    """The leads at their times (s), columns of flat paper, which come at ``rate`` (1/s), interpolated to ``FS``."""
     times = np.arange(round(min(seconds, _LONGEST_ROW) * FS)) / FS
     signal = np.full((len(LEADS), len(times)), np.nan, np.float32)
-    for stretch, start in zip(stretches, starts, strict=True):
-        at = (times - start) * rate
-        at += bend.shift(stretch.x + at, np.full(len(at), np.nanmedian(stretch.heights)))
-        values = stretch.millivolts(rate / settings.speed * settings.gain(stretch.lead))
+    for (stretch, places, values), start in zip(shown, starts, strict=True):
+        flat, columns = (times - start) * rate, np.arange(len(values))
+        at = flat + np.interp(flat, columns, places - columns)
         inside = (at >= -0.5) & (at <= len(values) - 0.5)
         if inside.any():
             signal[INDEX[stretch.lead], inside] = _between(values, at[inside].astype(np.float32))
@@ -223,9 +246,11 @@ def _between(values: Signal, at: Signal) -> Signal:
     return np.asarray(np.where(lost[nearest], np.float32(np.nan), found), np.float32)
 
 
-def _trace(stretch: Stretch, start: float, rate: float, read: tuple[int, ...], given: tuple[int, ...]) -> Trace:
-    """A stretch as a trace on the page that was given."""
-    columns = stretch.x + np.arange(len(stretch.heights))
+def _trace(shown: _Shown, start: float, rate: float, read: tuple[int, ...], given: tuple[int, ...]) -> Trace:
+    """A stretch as a trace on the page that was given, a point for each column of flat paper."""
+    stretch, places, _ = shown
+    heights = _between(stretch.heights, places.astype(np.float32))
+    heights[(places < -0.5) | (places > len(heights) - 0.5)] = np.nan
     scale = np.array([given[1] / read[1], given[0] / read[0]])
-    points: Points = ((np.column_stack([columns, stretch.heights]) + 0.5) * scale - 0.5).astype(np.float32)
+    points: Points = ((np.column_stack([stretch.x + places, heights]) + 0.5) * scale - 0.5).astype(np.float32)
     return Trace(stretch.lead, points, start, rate)
