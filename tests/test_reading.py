@@ -241,12 +241,16 @@ def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> Non
         assert off(read_page(render(record, replace(usual, row_height=height), px_per_mm=5)), record) < 0.03
 
 
-def test_names_far_above_their_traces_are_theirs(record: Record) -> None:
-    usual, style = load_layout("3x4+1"), load_style("pink")
-    wide, look = replace(usual, row_height=58.0), replace(style, label_rise=29.0, label_height=3.0)
-    reading = read_page(render(record, wide, look, px_per_mm=5))
+@pytest.mark.parametrize("layout", ["3x4", "3x4+1"])
+def test_names_far_from_their_traces_are_theirs(record: Record, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, style = load_layout(layout), load_style("pink")
+    wide, look = replace(usual, row_height=80.0), replace(style, label_rise=-40.0, label_height=5.0)
+    page = render(record, wide, look, px_per_mm=5)
+    reading = read_page(page)
     assert reading.missing == ()
     assert off(reading, record) < 0.03
+    monkeypatch.setattr("ecglens.paper.reading.find_far_names", lambda _: [])
+    assert read_page(page).missing != ()
 
 
 @pytest.mark.parametrize("rise", [6.0, -6.0])

@@ -102,7 +102,7 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     found = find_names(pixels)
     ways = [_follow_all(pixels, names) for names in found]
     chosen = [_choose(way) for way in ways]
-    if all(len(each) < len(LEADS) for each in chosen):
+    if all(_misfit(each, False)[0] for each in chosen):
         farther = [_follow_all(pixels, names) for names in find_far_names(pixels)]
         ways, chosen = ways + farther, chosen + [_choose(way) for way in farther]
     best = min(range(len(ways)), key=lambda k: _misfit(chosen[k], k == 0))
@@ -124,8 +124,9 @@ def _repeated(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
-    """How many leads are not among them, and how far off they begin, pixels in all; the likelier way is favoured."""
-    return len(LEADS) - len(stretches), sum(stretch.off for stretch in stretches) - _FAVOUR * likelier
+    """How many leads are not read well, and how far off they begin, pixels in all; the likelier way is favoured."""
+    well = sum(stretch.likelihood >= _WELL for stretch in stretches)
+    return len(LEADS) - well, sum(stretch.off for stretch in stretches) - _FAVOUR * likelier
 
 
 def _reading(

@@ -22,7 +22,7 @@ _CELL: Final = 8  # pixels of the page a side of each answer
 _UNIT: Final = 40.0  # pixels: of the network's distances
 _CLEAR: Final = 0.4  # probability of a name that says on which side of their traces a page's names stand
 _DECIDED: Final = 30.0  # log-odds of that side, of all names together, beyond which it is no question
-_SMALLER: Final = 0.7  # times the page's size: of the copy on which names far from their traces are found
+_SMALLER: Final = 0.7  # times the page's size: names farther from their traces than any drawn for training seem nearer
 _NEAR: Final = 3  # cells within which there is but one name
 
 
