@@ -53,15 +53,17 @@ class NameFinder(nn.Module):
 class TraceFollower(nn.Module):
     """Strips (n, 3, H, W) in [0, 1] to logits of the trace's height (n, H, W) and of its being shown (n, W).
 
-    The heights of a column are one distribution. H and W are multiples of 16.
+    The heights of a column are one distribution. H is ``height``; it and W are multiples of 16. The row that is meant
+    is the one in the middle, of which ``places`` tell.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, height: int) -> None:
         super().__init__()
         self.halves = nn.Sequential(_layer(3, 16, 2), _layer(16, 16))
         self.quarters = nn.Sequential(_layer(16, 32, 2), _layer(32, 32))
         self.eighths = nn.Sequential(_layer(32, 48, 2), _layer(48, 48))
         self.around = nn.Sequential(_layer(48, 64, 2), _layer(64, 64, 1, 2), _layer(64, 64, 1, 4))
+        self.places = nn.Parameter(torch.zeros(1, 48, height // 8, 1))
         self.to_eighths = nn.Conv2d(64, 48, 1)
         self.to_quarters = nn.Sequential(_layer(48, 48), nn.Conv2d(48, 32, 1))
         self.to_halves = nn.Sequential(_layer(32, 32), nn.Conv2d(32, 16, 1))
@@ -72,7 +74,7 @@ class TraceFollower(nn.Module):
         """Heights and whether they are shown."""
         halves = self.halves(strips - PAPER)
         quarters = self.quarters(halves)
-        eighths = self.eighths(quarters)
+        eighths = self.eighths(quarters) + self.places
         eighths = eighths + _twice(self.to_eighths(self.around(eighths)))
         quarters_up = quarters + _twice(self.to_quarters(eighths))
         halves = halves + _twice(self.to_halves(quarters_up))

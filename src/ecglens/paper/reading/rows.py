@@ -15,7 +15,7 @@ from ecglens.sessions import open_session
 
 Floats = npt.NDArray[np.float32]
 
-HEIGHT: Final = 192  # pixels of a strip: 24 mm above and below the row's level
+HEIGHT: Final = 288  # pixels of a strip: 36 mm above and below the row's level
 
 _BEFORE: Final = 16  # pixels of a strip before its first trace
 _REACH: Final = 3  # pixels around the likeliest height that count for it
