@@ -244,7 +244,7 @@ def test_layouts_with_room_between_rows_are_read_the_same(record: Record) -> Non
 @pytest.mark.parametrize("layout", ["3x4", "3x4+1"])
 def test_names_far_from_their_traces_are_theirs(record: Record, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     usual, style = load_layout(layout), load_style("pink")
-    wide, look = replace(usual, row_height=80.0), replace(style, label_rise=-40.0, label_height=5.0)
+    wide, look = replace(usual, row_height=100.0), replace(style, label_rise=-50.0, label_height=5.0)
     page = render(record, wide, look, px_per_mm=5)
     reading = read_page(page)
     assert reading.missing == ()
