@@ -49,6 +49,7 @@ _WELL: Final = 0.8  # likelihood of a trace that may stand for its lead rather t
 _UNLIKE: Final = 0.1  # correlation by which a strip is more like another lead than like its own
 _ALIKE: Final = 0.8  # correlation of a strip with its own lead where that is read too badly to tell
 _NEARER: Final = 12.0  # pixels by which a trace begins nearer to where the one name says than to where the other does
+_MANY: Final = 3  # leads not read well, from which on names may be far from their traces
 _FAVOUR: Final = 24.0  # pixels by which the unlikelier way must be better
 _LONGEST_ROW: Final = 60.0  # s
 _SPARE: Final = 0.4  # s by which a row may be longer than ``SECONDS``
@@ -102,7 +103,7 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     found = find_names(pixels)
     ways = [_follow_all(pixels, names) for names in found]
     chosen = [_choose(way) for way in ways]
-    if all(_misfit(each, False)[0] for each in chosen):
+    if all(_misfit(each, False)[0] >= _MANY for each in chosen):
         farther = [_follow_all(pixels, names) for names in find_far_names(pixels)]
         ways, chosen = ways + farther, chosen + [_choose(way) for way in farther]
     best = min(range(len(ways)), key=lambda k: _misfit(chosen[k], k == 0))
