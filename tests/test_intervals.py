@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecglens.intervals import SCALARS, Measurements, measure, scalars
+from ecglens.intervals import SCALARS, Measurements, _without_breaks, measure, scalars
 from ecglens.leads import DERIVED_FROM_I_II, INDEX
 from ecglens.record import Record
 from ecglens.simulator import simulate
@@ -431,3 +431,17 @@ def test_records_sampled_too_coarsely_have_beats_and_rate_alone() -> None:
         assert np.isnan(getattr(m, name)).all()
         assert "too coarsely" in m.reasons[name]
     assert m.summary()["qtc_ms"] is None
+
+
+def test_a_beat_made_or_lost_where_columns_meet_does_not_count() -> None:
+    peaks = np.array([100.0, 300.0, 500.0, 560.0, 700.0, 900.0, 1300.0, 1500.0, 1700.0, 1750.0])
+    rr, seams = np.diff(peaks, prepend=np.nan), np.array([530, 1100])
+    kept = _without_breaks(rr, peaks, seams)
+    assert kept[np.isfinite(kept)].tolist() == [200, 200, 200, 200, 200]
+    np.testing.assert_array_equal(_without_breaks(rr, peaks, np.empty(0, np.intp)), rr)
+
+
+def test_an_irregular_rhythm_keeps_all_its_intervals() -> None:
+    peaks = np.cumsum([100.0, 150, 260, 180, 320, 140, 210, 300, 170])
+    rr = np.diff(peaks, prepend=np.nan)
+    np.testing.assert_array_equal(_without_breaks(rr, peaks, np.array([600, 1200])), rr)

@@ -23,6 +23,9 @@ WAVES: Final = ("rr", "p", "pr", "qrs", "qt", "st")
 MS: Final = 1000.0
 EARLY: Final = 0.8  # of most RR intervals: a beat that comes sooner may lie on the T wave of the one before
 COARSEST: Final = 80.0  # Hz; waves are bounded on the signal up to 40 Hz, and below this rate QRS comes out too long
+FEWEST: Final = 5  # beats of a page whose rhythm can be told
+FEWEST_WITHIN: Final = 3  # RR intervals within columns, which tell whether it is regular
+IRREGULAR: Final = 0.15  # of the RR interval by which those of a regular rhythm do not differ
 LONE_BEAT: Final = 5.0  # times the speed at rest that a QRS must reach when no second one has its shape
 
 
@@ -137,7 +140,7 @@ def _measure_beats(trace: Trace, beats: Beats) -> Measurements:
     p = find_p_waves(trace, rest, beats, on, rr, t)
     ms = MS / trace.rate
     waves = {
-        "rr": rr * ms,
+        "rr": _without_breaks(rr, peaks, trace.seams) * ms,
         "p": (p.end - p.onset) * ms,
         "pr": (on - p.onset) * ms,
         "qrs": (offset - onset) * ms,
@@ -148,6 +151,23 @@ def _measure_beats(trace: Trace, beats: Beats) -> Measurements:
     angle = axis(trace, mean_beat, on, off)
     reasons = _reasons(waves, p.reason, angle)
     return Measurements(peaks / trace.rate, beats.usual, **waves, heart_rate=rate, axis=angle, reasons=reasons)
+
+
+def _without_breaks(rr: Floats, peaks: Floats, seams: Ints) -> Floats:
+    """The RR intervals (beats,); NaN where a regular rhythm seems broken over the seams and ends of a page's columns.
+
+    There a QRS may be cut in two, or lie a little off, and a beat be made, lost or moved.
+    """
+    if not seams.size or rr.size < FEWEST:
+        return rr
+    column = np.searchsorted(seams, peaks)
+    over = np.append(True, np.diff(column) > 0)
+    over[[1, -1]] = True
+    within = rr[~over]
+    usual = median(within)
+    if within.size < FEWEST_WITHIN or (np.abs(within - usual) > IRREGULAR * usual).any():
+        return rr
+    return np.where(over & (np.abs(rr - usual) > IRREGULAR * usual), np.nan, rr)
 
 
 def _undisturbed(after: Floats, usual: Flags) -> Flags:

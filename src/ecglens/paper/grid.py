@@ -196,11 +196,14 @@ def _outshines(clearest: float, found: float, height: Floats) -> bool:
 def _is_foreign(clearest: float, found: float, height: Floats) -> bool:
     """Whether the clearest lines are a screen's stripes: those ``found`` have others, 1 mm apart, between them.
 
-    Such lines outshine the other multiples; where they are too fine for the spectrum, they are folded back.
+    Such lines outshine the other multiples; where they are too fine for the spectrum, they are folded back, and are no
+    multiple of the others.
     """
     fine, last = 5 * found, len(height) - 2
     if fine > last:
-        return bool(abs(_TILE - fine - clearest) < _SAME * found)
+        return bool(
+            abs(_TILE - fine - clearest) < _SAME * found and abs((clearest / found + 0.5) % 1 - 0.5) > _SAME / 2
+        )
     own = _near(height, fine) > _OWN * max(_near(height, at) for at in (4 * found, 6 * found) if at < last)
     return own and abs(fine - clearest) > _SAME * found
 
