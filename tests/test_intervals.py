@@ -433,11 +433,11 @@ def test_records_sampled_too_coarsely_have_beats_and_rate_alone() -> None:
     assert m.summary()["qtc_ms"] is None
 
 
-def test_a_beat_made_or_lost_where_columns_meet_does_not_count() -> None:
-    peaks = np.array([100.0, 300.0, 500.0, 560.0, 700.0, 900.0, 1300.0, 1500.0, 1700.0, 1750.0])
-    rr, seams = np.diff(peaks, prepend=np.nan), np.array([530, 1100])
-    kept = _without_breaks(rr, peaks, seams)
-    assert kept[np.isfinite(kept)].tolist() == [200, 200, 200, 200, 200]
+def test_a_beat_moved_or_lost_where_columns_meet_does_not_count() -> None:
+    peaks = np.array([100.0, 300, 500, 760, 960, 1160, 1560, 1760, 1960])
+    rr = np.diff(peaks, prepend=np.nan)
+    kept = _without_breaks(rr, peaks, np.array([600, 1400]))
+    assert kept[np.isfinite(kept)].tolist() == [200.0] * 6
     np.testing.assert_array_equal(_without_breaks(rr, peaks, np.empty(0, np.intp)), rr)
 
 
