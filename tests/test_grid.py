@@ -84,6 +84,12 @@ def sharp_paper(width: int, fine: int) -> Pixels:
     return np.asarray(245 - np.max([*lines, *strong], axis=0), np.uint8)
 
 
+@pytest.mark.parametrize("rows", range(25, 60, 5))
+def test_noise_of_any_shape_is_no_fault(rows: int) -> None:
+    for seed in range(5):
+        find_grid(np.random.default_rng(seed).integers(0, 256, (rows, 720)).astype(np.uint8))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (20, 20), (2, 5000)])
 def test_pictures_of_a_few_pixels_have_no_grid(size: tuple[int, int]) -> None:
     assert find_grid(np.random.default_rng(0).integers(0, 256, size).astype(np.uint8)) is None

@@ -190,7 +190,7 @@ def _outshine(clearest: Floats, found: Floats, heights: tuple[Floats, Floats], p
 def _outshines(clearest: float, found: float, height: Floats) -> bool:
     """Whether the clearest lines are clearer by far than those found at any of their first multiples."""
     others = [at for at in found * _MULTIPLES if at < len(height) - 2 and abs(at - clearest) > _SAME * found]
-    return _near(height, clearest) > _OUTSHINING * max(_near(height, at) for at in others)
+    return _near(height, clearest) > _OUTSHINING * max((_near(height, at) for at in others), default=np.inf)
 
 
 def _is_foreign(clearest: float, found: float, height: Floats) -> bool:
