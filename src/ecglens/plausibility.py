@@ -38,10 +38,11 @@ STRETCHED: Final = {
 }
 SQUEEZED: Final = {"heart_rate_bpm": (95, 999), "qrs_ms": (0, 75), "qtc_ms": (0, 320)}
 
-# Of 147 drawn pages, half of them worn, one in twenty has less, as have six of ten answered pictures of two ECGs.
 # s that rows of paper hardly ever last: 44 photographs and scans have 8.8 to 10.2, exams of CODE 7, and grids of which
 # only the lines 1 mm apart are clear are now and then taken for ones of 0.6 or 1.6 times their size.
 ODD_ROWS: Final = ((5.6, 6.8), (12.8, 19.0))
+
+# Of 147 drawn pages, half of them worn, one in twenty has less, as have six of ten answered pictures of two ECGs.
 LEAST_ALIKE: Final = 0.55
 MOST_OFF: Final = 4  # samples by which leads of warped paper may lie beside each other
 LEAST_COMPARED: Final = 80  # samples
