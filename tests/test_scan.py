@@ -162,12 +162,32 @@ def test_the_grid_of_a_roll_gives_the_scale(px_per_mm: float, record: Record) ->
     assert straighten(Page(page.pixels)).page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
 
 
+@pytest.mark.parametrize("width", [250, 400, 510, 580])  # mm; 1.2 pixels a mm where all is looked for, of the last
+def test_lines_too_fine_for_the_reduced_copy_give_the_scale(width: int) -> None:
+    px_per_mm = 5.3
+    picture = np.full((round(0.6 * width * px_per_mm), round(width * px_per_mm), 3), 250, np.uint8)
+    at = np.rint(np.arange(0, width, 1) * px_per_mm).astype(int)
+    picture[at[at < len(picture)]] = picture[:, at] = (240, 160, 160)
+    assert straighten(Page(picture)).page.px_per_mm == pytest.approx(px_per_mm, rel=0.01)
+
+
+@pytest.mark.parametrize(("across", "down"), [(1.3, 1.0), (1.0, 1.3)])
+@pytest.mark.parametrize("style", ["red", "mac"])
+def test_a_page_pulled_wider_or_higher_is_pulled_back(across: float, down: float, style: str, record: Record) -> None:
+    page = render(record, "3x4+1", style, px_per_mm=5)
+    pulled = cv2.resize(page.pixels, None, fx=across, fy=down, interpolation=cv2.INTER_AREA)
+    found = straighten(Page(np.asarray(pulled, np.uint8))).page
+    for length, given in zip(found.pixels.shape, page.pixels.shape[:2], strict=False):
+        assert length == pytest.approx(given / 5 * (found.px_per_mm or 0), rel=0.02)
+
+
 def test_without_a_grid_there_is_no_scale(record: Record) -> None:
     assert straighten(Page(render(record, "3x4+1", "plain").pixels)).page.px_per_mm is None
 
 
 def test_a_grid_too_fine_for_a_sheet_is_none(photo: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "find_grid", lambda _: Grid(np.diag([0.001, 0.05, 1.0]), 0.0))  # 141 pixels a mm
+    monkeypatch.setattr(scan, "check_scale", lambda _, px_per_mm: px_per_mm)  # which would find the true one
     found = straighten(photo)
     assert found.page.px_per_mm is None
     assert max(found.page.pixels.shape) < 2 * max(photo.pixels.shape)

@@ -7,13 +7,16 @@ squares' peaks: perspective is how they change from place to place.
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, NamedTuple
+from itertools import product
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ecglens.paper.edges import darkest
 from ecglens.paper.page import Pixels
+from ecglens.paper.upright import as_paper
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,6 +25,11 @@ LONGEST: Final = 10.0  # times as long as high that pages and strips are; pictur
 
 _MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have less
 _TILE: Final = 128  # side of a square, pixels
+_KERNEL: Final = 17  # pixels, wider than any line
+_CLOSE_PX_PER_MM: Final = 8.0  # at which the page itself is looked at
+_CLOSE_SIDE: Final = 1500.0  # pixels a side at which it is where no scale was found
+_CLOSE_LOOKS: Final = 4  # squares along each side of it
+_CLEARER: Final = 5.0  # times as clear as lines where they should be, or as none, others must be to count instead
 _HIGHEST: Final = 49  # periods a square, up to which lines 5 mm apart are looked for
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
 _FINE: Final = 5 * _LOWEST  # periods a square, from which on lines may be 1 mm apart
@@ -39,7 +47,9 @@ _BETWEEN: Final = (_TEETH - 0.5, _FIFTHS, np.array([1, 2, 4, 5, 7, 8]) / 3)  # n
 _PAGE_MM: Final = np.geomspace(60, 700, 300)  # how long a picture's longer side may be on the paper
 _LIKELIER: Final = np.exp(-((np.log(_PAGE_MM / 260) / 0.8) ** 2) / 4)
 _SMALLEST: Final = _PAGE_MM[0] * _TILE / GRID_MM / _HIGHEST  # pixels of a picture in which lines 5 mm apart are told
-_UNLIKE: Final = 0.15  # by how much the two periods may differ: a slanting view, or a picture that was stretched
+_UNLIKE: Final = 0.15  # by how much the two periods may differ in a slanting view
+_MOST_UNLIKE: Final = 0.4  # and in a picture that was pulled wider or higher
+_PULLED: Final = 0.9  # times as likely as others such a picture is
 _SLANT: Final = 0.25  # of the lines to the picture's edges
 _NEAR: Final = 0.22  # share by which the period may change over the picture
 _ROUNDS: Final = 8
@@ -57,6 +67,11 @@ class Grid:
 
     matrix: Floats
     misfit: float
+
+    def px_per_mm(self, place: Floats) -> float:
+        """Pixels a mm at a place (2,) of the picture, the mean of both ways."""
+        at = cv2.perspectiveTransform((place + np.array([(0, 0), (1, 0), (0, 1)]))[None], self.matrix)[0]
+        return float(abs(np.linalg.det(at[1:] - at[0])) ** -0.5)
 
 
 class _Tiles(NamedTuple):
@@ -86,11 +101,49 @@ def find_grid(picture: Pixels) -> Grid | None:
     There is one where its lines stand out of the spectrum, or squares agree on it that each show little of it.
     """
     tiles = _transform(lines(picture))
-    side = min(max(picture.shape), LONGEST * min(picture.shape))  # a roll's length says nothing of its scale
+    side = _likely_side(picture.shape)
     if side < _SMALLEST:
         return None
-    period = _common_period(tiles.spectra, side)
-    middle = (np.array(picture.shape[::-1]) - 1) / 2
+    return _lie(tiles, _common_period(tiles.spectra, side), np.array(picture.shape[::-1]))
+
+
+def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
+    """Return how many pixels a mm has on a flat page, (H, W, 3) uint8: as was found, or as the page itself tells.
+
+    ``px_per_mm`` was found on a reduced copy, on which lines 1 mm apart may be too fine, and look like others that are
+    farther apart; or none was found. A millimetre of which the page shows far clearer lines is the true one.
+    """
+    height, width = pixels.shape[:2]
+    factor = min(1.0, _CLOSE_PX_PER_MM / px_per_mm if px_per_mm else _CLOSE_SIDE / max(height, width))
+    if min(height, width) * factor < _TILE:
+        return px_per_mm
+    tiles = _sample(pixels, factor)
+    period = _common_period(tiles.spectra, _likely_side((height, width)) * factor)
+    found = period.mm * np.array([period.across, period.down])
+    heights = _profiles(_typical(tiles.spectra))
+    claimed = _clearness(heights, np.full(2, _TILE / (px_per_mm * factor))) if px_per_mm else 1.0
+    if _clearness(heights, found) < _CLEARER * claimed:
+        return px_per_mm
+    size = np.array([width, height]) * factor
+    grid = _lie(tiles, period, size)
+    return px_per_mm if grid is None else grid.px_per_mm(size / 2) / factor
+
+
+def _likely_side(shape: tuple[float, ...]) -> float:
+    """The long side of a picture, pixels; a roll's length says nothing of its scale."""
+    return min(max(shape[:2]), LONGEST * min(shape[:2]))
+
+
+def _clearness(heights: tuple[Floats, Floats], frequency: Floats) -> float:
+    """How many times as high as usual the spectrum is at the frequencies across and down; the lesser counts."""
+    inside = frequency.min() > 2 and frequency.max() < len(heights[0]) - 2
+    both = zip(heights, frequency, strict=True)
+    return min(_near(height, at) / max(float(np.median(height)), 1e-9) for height, at in both) if inside else 0.0
+
+
+def _lie(tiles: _Tiles, period: _Period, size: npt.NDArray[Any]) -> Grid | None:
+    """How a grid of this ``period`` lies in a picture of ``size`` (width, height); None where there is hardly one."""
+    middle = (size - 1) / 2
     reach = float(middle.max())
     places = (tiles.centres - middle) / reach
     peaks = _find_peaks(tiles.spectra, period.across, period.down)
@@ -105,7 +158,7 @@ def find_grid(picture: Pixels) -> Grid | None:
 
 def lines(picture: Pixels) -> Pixels:
     """How much darker each pixel is than the paper near it; at least one square large."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (_KERNEL, _KERNEL))
     dark = cv2.subtract(cv2.morphologyEx(picture, cv2.MORPH_CLOSE, kernel), picture)
     below, right = (max(0, _TILE - length) for length in picture.shape)
     return np.asarray(cv2.copyMakeBorder(dark, 0, below, 0, right, cv2.BORDER_CONSTANT), np.uint8)
@@ -117,6 +170,26 @@ def _transform(dark: Pixels) -> _Tiles:
     spectra = [_spectrum(dark[y : y + _TILE, x : x + _TILE]) for y in down for x in across]
     centres = np.array([(x, y) for y in down for x in across]) + (_TILE - 1) / 2
     return _Tiles(centres, np.array(spectra))
+
+
+def _sample(pixels: Pixels, factor: float) -> _Tiles:
+    """Spectra of some squares from all over a page that is ``factor`` times as large; only these are resized."""
+    height, width = pixels.shape[:2]
+    rim = _KERNEL // 2
+    side = min(round((_TILE + 2 * rim) / factor), height, width)
+    small = round(side * factor)
+    down, across = (
+        np.linspace(0, length - side, min(_CLOSE_LOOKS, max(1, round(1.5 * length / side)))).astype(int)
+        for length in (height, width)
+    )
+    spectra, centres = [], []
+    for y, x in product(down.tolist(), across.tolist()):
+        near = darkest(pixels[y : y + side, x : x + side])
+        near = np.asarray(cv2.resize(near, (small, small), interpolation=cv2.INTER_AREA), np.uint8)
+        first = max(0, (small - _TILE) // 2)
+        spectra.append(_spectrum(lines(as_paper(near))[first : first + _TILE, first : first + _TILE]))
+        centres.append((x + (side - 1) / 2, y + (side - 1) / 2))
+    return _Tiles(np.array(centres) * factor, np.array(spectra))
 
 
 def _starts(length: int) -> list[int]:
@@ -155,7 +228,9 @@ def _common_period(spectra: npt.NDArray[np.float32], side: float) -> _Period:
     apart = round(_UNLIKE / float(np.log(_PAGE_MM[1] / _PAGE_MM[0])))
     number = np.arange(len(periods))
     score = (across[:, None] + down) * np.sqrt(_LIKELIER[:, None] * _LIKELIER)
-    score[np.abs(number[:, None] - number) > apart] = -np.inf
+    off = np.abs(number[:, None] - number)
+    score[off > apart] *= _PULLED
+    score[off > round(_MOST_UNLIKE / float(np.log(_PAGE_MM[1] / _PAGE_MM[0])))] = -np.inf
     score[periods > _HIGHEST] = score[:, periods > _HIGHEST] = -np.inf
     best = np.unravel_index(int(score.argmax()), score.shape)
     strength = float(min(across[best[0]], down[best[1]]))
@@ -182,7 +257,7 @@ def _outshine(clearest: Floats, found: Floats, heights: tuple[Floats, Floats], p
     """
     both = list(zip(clearest, found, heights, strict=True))
     likely, likely_found = np.interp([clearest / 5, found], periods, _LIKELIER)
-    square = abs(float(np.log(clearest[0] / clearest[1]))) < _UNLIKE
+    square = abs(float(np.log(clearest[0] / clearest[1]))) < _MOST_UNLIKE
     as_likely = bool((likely > _AS_LIKELY * likely_found).all())
     return square and as_likely and all(_outshines(*each) for each in both) and not all(_is_foreign(*e) for e in both)
 

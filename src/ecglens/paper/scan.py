@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.paper.edges import Edges, darkest, extent_of, find_edges, find_print, halve, measure_skew, shrink
-from ecglens.paper.grid import LONGEST, Grid, find_grid
+from ecglens.paper.grid import LONGEST, Grid, check_scale, find_grid
 from ecglens.paper.page import Page, Pixels, Points, transform
 from ecglens.paper.upright import as_paper, find_turn, lightest
 
@@ -27,6 +27,7 @@ _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a
 _PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
 _WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
+_PULLED: Final = 0.03  # share by which a page may be wider or narrower than it was and stay
 _TURNED: Final = 0.005  # radians from which on a sheet lies askew
 _MARGIN: Final = 0.005  # of the long side, left around what is printed
 _MOST_PX_PER_MM: Final = 12.0  # of that copy: a page is 60 mm wide or more; finer, and what was found is no grid
@@ -126,6 +127,7 @@ def straighten(page: Page) -> Scan:
     if max(pose.size) > _FINEST:
         fine = halve(page.pixels, max(pose.size))
     moved = _move(page, _even_out(_develop(page.pixels, fine, pose, turn)), pose)
+    moved = replace(moved, px_per_mm=check_scale(moved.pixels, moved.px_per_mm))
     return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
 
 
@@ -169,16 +171,15 @@ def _lay_flat(work: Pixels, grid: Grid | None) -> _Pose:
     else:
         pose = _by_print(work)
     still = np.abs(pose.corners - _rectangle(size)).max() < _STILL * np.hypot(*size)
-    if still or not 0.2 < pose.size[0] * pose.size[1] / (size[0] * size[1]) < 3:
+    pulled = abs(np.log(pose.size[0] * size[1] / (pose.size[1] * size[0]))) > _PULLED
+    if (still and not pulled) or not 0.2 < pose.size[0] * pose.size[1] / (size[0] * size[1]) < 3:
         return _stay(size, pose.px_per_mm)
     return pose
 
 
 def _by_grid(work: Pixels, edges: Edges, grid: Grid) -> _Pose:
     """As the grid says; the edges only crop."""
-    middle = np.array(_size_of(work)) / 2
-    at = _map(middle + np.array([(0, 0), (1, 0), (0, 1)]), grid.matrix)
-    px_per_mm = float(abs(np.linalg.det(at[1:] - at[0]))) ** -0.5
+    px_per_mm = grid.px_per_mm(np.array(_size_of(work)) / 2)
     flat = np.asarray(np.diag([px_per_mm, px_per_mm, 1.0]) @ grid.matrix, np.float64)
     top, right, bottom, left = (None if edge is None or _slope(_map(edge, flat)) > _ASKEW else edge for edge in edges)
     return _crop(work, (top, right, bottom, left), flat, px_per_mm)
