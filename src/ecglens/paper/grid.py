@@ -136,9 +136,10 @@ def _likely_side(shape: tuple[float, ...]) -> float:
 
 def _clearness(heights: tuple[Floats, Floats], frequency: Floats) -> float:
     """How many times as high as usual the spectrum is at the frequencies across and down; the lesser counts."""
-    inside = frequency.min() > 2 and frequency.max() < len(heights[0]) - 2
+    if frequency.min() < 2 or frequency.max() > len(heights[0]) - 2:
+        return 0.0
     both = zip(heights, frequency, strict=True)
-    return min(_near(height, at) / max(float(np.median(height)), 1e-9) for height, at in both) if inside else 0.0
+    return min(float(np.interp(at, np.arange(len(h)), h) / max(float(np.median(h)), 1e-9)) for h, at in both)
 
 
 def _lie(tiles: _Tiles, period: _Period, size: npt.NDArray[Any]) -> Grid | None:

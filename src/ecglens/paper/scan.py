@@ -131,6 +131,11 @@ def straighten(page: Page) -> Scan:
     return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
 
 
+def as_it_came(page: Page) -> Page:
+    """Return ``page`` as it is, for a flat one that only seemed to lie otherwise; its ``px_per_mm`` is its grid's."""
+    return replace(page, px_per_mm=check_scale(page.pixels, page.px_per_mm))
+
+
 def _move(page: Page, pixels: Pixels, pose: _Pose) -> Page:
     """The page as ``pixels`` show it."""
     if pixels is page.pixels:
