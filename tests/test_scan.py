@@ -168,8 +168,13 @@ def test_lines_too_fine_for_the_reduced_copy_give_the_scale(width: int) -> None:
     picture = np.full((round(0.6 * width * px_per_mm), round(width * px_per_mm), 3), 250, np.uint8)
     at = np.rint(np.arange(0, width, 1) * px_per_mm).astype(int)
     picture[at[at < len(picture)]] = picture[:, at] = (240, 160, 160)
-    for page in (straighten(Page(picture)).page, as_it_came(Page(picture))):
-        assert page.px_per_mm == pytest.approx(px_per_mm, rel=0.01)
+    assert straighten(Page(picture)).page.px_per_mm == pytest.approx(px_per_mm, rel=0.01)
+
+
+@pytest.mark.parametrize("px_per_mm", [3.0, 5.0, 12.0])
+def test_a_page_as_it_came_has_the_scale_of_its_grid(px_per_mm: float, record: Record) -> None:
+    page = as_it_came(Page(render(record, "3x4+1", "red", px_per_mm=px_per_mm).pixels))
+    assert page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
 
 
 @pytest.mark.parametrize(("across", "down"), [(1.3, 1.0), (1.0, 1.3)])
@@ -184,6 +189,15 @@ def test_a_page_pulled_wider_or_higher_is_pulled_back(across: float, down: float
 
 def test_without_a_grid_there_is_no_scale(record: Record) -> None:
     assert straighten(Page(render(record, "3x4+1", "plain").pixels)).page.px_per_mm is None
+
+
+@pytest.mark.parametrize("quality", [10, 25, 50])
+@pytest.mark.parametrize("px_per_mm", [4, 6])
+def test_blocks_of_jpeg_are_no_grid(quality: int, px_per_mm: float, record: Record) -> None:
+    plain = render(record, "3x4+1", "plain", px_per_mm=px_per_mm).pixels
+    blocks = cv2.imdecode(cv2.imencode(".jpg", plain, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    for page in (straighten(Page(np.asarray(blocks, np.uint8))).page, as_it_came(Page(np.asarray(blocks, np.uint8)))):
+        assert page.px_per_mm is None
 
 
 def test_a_grid_too_fine_for_a_sheet_is_none(photo: Page, monkeypatch: pytest.MonkeyPatch) -> None:

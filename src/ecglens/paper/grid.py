@@ -29,6 +29,7 @@ _KERNEL: Final = 17  # pixels, wider than any line
 _CLOSE_PX_PER_MM: Final = 8.0  # at which the page itself is looked at
 _CLOSE_SIDE: Final = 1500.0  # pixels a side at which it is where no scale was found
 _CLOSE_LOOKS: Final = 4  # squares along each side of it
+_ABOUT: Final = np.linspace(0.97, 1.03, 13)  # times a frequency, where its lines may be
 _CLEARER: Final = 5.0  # times as clear as lines where they should be, or as none, others must be to count instead
 _HIGHEST: Final = 49  # periods a square, up to which lines 5 mm apart are looked for
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
@@ -111,22 +112,32 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
     """Return how many pixels a mm has on a flat page, (H, W, 3) uint8: as was found, or as the page itself tells.
 
     ``px_per_mm`` was found on a reduced copy, on which lines 1 mm apart may be too fine, and look like others that are
-    farther apart; or none was found. A millimetre of which the page shows far clearer lines is the true one.
+    farther apart; or none was found. A millimetre of which the page shows far clearer lines is the true one. None where
+    the page shows none, as pictures whose JPEG blocks looked like a grid.
     """
     height, width = pixels.shape[:2]
     factor = min(1.0, _CLOSE_PX_PER_MM / px_per_mm if px_per_mm else _CLOSE_SIDE / max(height, width))
     if min(height, width) * factor < _TILE:
         return px_per_mm
+    expected = _TILE / (px_per_mm * factor) if px_per_mm else None
     tiles = _sample(pixels, factor)
     period = _common_period(tiles.spectra, _likely_side((height, width)) * factor)
     found = period.mm * np.array([period.across, period.down])
     heights = _profiles(_typical(tiles.spectra))
-    claimed = _clearness(heights, np.full(2, _TILE / (px_per_mm * factor))) if px_per_mm else 1.0
-    if _clearness(heights, found) < _CLEARER * claimed:
-        return px_per_mm
     size = np.array([width, height]) * factor
-    grid = _lie(tiles, period, size)
-    return px_per_mm if grid is None else grid.px_per_mm(size / 2) / factor
+    if _clearness(heights, found) >= _CLEARER * (_clearness(heights, np.full(2, expected)) if expected else 1.0):
+        grid = _lie(tiles, period, size)
+        return px_per_mm if grid is None else grid.px_per_mm(size / 2) / factor
+    return px_per_mm if expected and _is_shown(tiles, heights, expected, size) else None
+
+
+def _is_shown(tiles: _Tiles, heights: tuple[Floats, Floats], frequency: float, size: npt.NDArray[Any]) -> bool:
+    """Whether lines 1 mm apart are seen at a frequency, or lines 5 mm apart at a fifth of it."""
+    if _clearness(heights, np.full(2, frequency)) >= 1:
+        return True
+    fifth = frequency / 5
+    clear = min(float(_comb(_stand_out(height), fifth * _ABOUT).max()) for height in heights)
+    return _lie(tiles, _Period(fifth, fifth, GRID_MM, clear), size) is not None
 
 
 def _likely_side(shape: tuple[float, ...]) -> float:
