@@ -85,8 +85,20 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
     [(16.7, "grid", True), (6.2, "grid", True), (10, "grid", False), (30, "grid", False), (16.7, "row of 10 s", False)],
 )
 def test_rows_of_an_odd_length_are_doubted(record: Record, seconds: float, scale: str, odd: bool) -> None:
-    found = doubts(record, {}, (), {"row_s": seconds, "scale": scale})
+    found = doubts(record, {}, (), {"row_s": seconds, "scale": scale, "px_per_mm": 4.0})
     assert any("the grid may be misread" in doubt for doubt in found) == odd
+
+
+def test_a_small_page_whose_rows_are_not_of_the_usual_length_is_doubted(record: Record) -> None:
+    for px_per_mm, seconds, odd in ((1.07, 11.8, True), (1.07, 10.1, False), (3.0, 11.8, False)):
+        assert bool(doubts(record, {}, (), {"row_s": seconds, "scale": "grid", "px_per_mm": px_per_mm})) == odd
+
+
+def test_rows_twice_as_long_as_usual_are_rather_those_of_twice_the_speed(record: Record) -> None:
+    page = {"row_s": 20.1, "scale": "grid", "px_per_mm": 4.0, "speed_from": "assumed"}
+    (doubt,) = doubts(record, {}, (), page)
+    assert "rows of 20 s are rather those of 50" in doubt
+    assert doubts(record, {}, (), page | {"speed_from": "given"}) == []
 
 
 def test_a_page_whose_limb_leads_contradict_each_other_is_doubted(record: Record) -> None:

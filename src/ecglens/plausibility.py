@@ -9,7 +9,7 @@ from typing import Any, Final
 import bottleneck
 import numpy as np
 
-from ecglens.record import Record, Signal
+from ecglens.record import Record, Signal, correlation
 from ecglens.signal import amplitudes
 
 # Hardly any ECG has less or more: outside each range is at most one of 1000 PTB-XL records drawn at random.
@@ -41,6 +41,9 @@ SQUEEZED: Final = {"heart_rate_bpm": (95, 999), "qrs_ms": (0, 75), "qtc_ms": (0,
 # s that rows of paper hardly ever last: 44 photographs and scans have 8.8 to 10.2, exams of CODE 7, and grids of which
 # only the lines 1 mm apart are clear are now and then taken for ones of 0.6 or 1.6 times their size.
 ODD_ROWS: Final = ((5.6, 6.8), (12.8, 19.0))
+DOUBLE_ROW: Final = (19.0, 21.0)  # of 10 s at 50 mm/s; rows of rolls are longer, or of any length
+FAINT_PX_PER_MM: Final = 1.3  # below, lines 5 mm apart are no more than 6 pixels apart, and often misread
+USUAL_ROW, MOST_UNUSUAL = 10.0, 0.8  # s
 
 # Of 147 drawn pages, half of them worn, one in twenty has less, as have six of ten answered pictures of two ECGs.
 LEAST_ALIKE: Final = 0.55
@@ -62,7 +65,7 @@ def doubts(
     found = _rare(record, measurements) + _unread(settings or {}, measurements)
     if settings and "speed_from" in settings and limb_agreement(record) < LEAST_ALIKE:
         found.append("the limb leads hardly fit each other: the page was misread, or shows more than one ECG")
-    if settings and settings.get("scale") == "grid" and any(a < settings["row_s"] < b for a, b in ODD_ROWS):
+    if settings and settings.get("scale") == "grid" and _is_odd(settings):
         found.append(
             f"rows of {settings['row_s']:.0f} s are rare: the grid may be misread, and rate and intervals with it"
         )
@@ -76,6 +79,12 @@ def doubts(
     if rate and enough and spread is not None and "AF" in positives and spread < REGULAR * 60_000 / rate:
         found.append("atrial fibrillation is called, but the beats come regularly: check the rhythm")
     return found
+
+
+def _is_odd(settings: Mapping[str, Any]) -> bool:
+    """Whether a page's rows are of an odd length, in s, or not of the usual one where its lines are hardly seen."""
+    small = settings["px_per_mm"] < FAINT_PX_PER_MM and abs(settings["row_s"] - USUAL_ROW) > MOST_UNUSUAL
+    return small or any(least < settings["row_s"] < most for least, most in ODD_ROWS)
 
 
 def _rare(record: Record, measurements: Mapping[str, float | None]) -> list[str]:
@@ -96,28 +105,25 @@ def limb_agreement(record: Record) -> float:
     Signals are refused where these contradict each other; traces that are read off paper never fit as well.
     """
     one, two, three, avr, avl, avf = record.signal[:6]
-    return float(np.fmax(_correlation(three, two - one), _correlation(avr, -(avl + avf))))
+    return float(np.fmax(_likeness(three, two - one), _likeness(avr, -(avl + avf))))
 
 
-def _correlation(one: Signal, other: Signal) -> float:
+def _likeness(one: Signal, other: Signal) -> float:
     """The best correlation of two signals that may be a few samples apart; NaN where they share too little."""
-    found = [np.nan]
-    for moved in range(-MOST_OFF, MOST_OFF + 1):
-        there = np.roll(other, moved)
-        both = np.isfinite(one) & np.isfinite(there)
-        if both.sum() >= LEAST_COMPARED and one[both].std() and there[both].std():
-            found.append(float(np.corrcoef(one[both], there[both])[0, 1]))
-    return float(np.fmax.reduce(found))
+    moved = (np.roll(other, by) for by in range(-MOST_OFF, MOST_OFF + 1))
+    return float(np.fmax.reduce([correlation(one, each, LEAST_COMPARED) for each in moved]))
 
 
 def _unread(settings: Mapping[str, Any], measurements: Mapping[str, float | None]) -> list[str]:
     """What is doubtful of a page's speed where it was assumed."""
-    found = []
+    if settings.get("speed_from") != "assumed":
+        return []
+    wanted = "25 mm/s is assumed, but {} rather those of {}: give the paper's speed"
     timed = {key: value for key, value in measurements.items() if value is not None}  # in fibrillation there is no PR
-    if settings.get("speed_from") == "assumed" and {"qrs_ms", "qtc_ms"} <= timed.keys():
+    if {"qrs_ms", "qtc_ms"} <= timed.keys():
         for ranges, speed in ((STRETCHED, "50"), (SQUEEZED, "12.5")):
             if all(least <= timed[key] <= most for key, (least, most) in ranges.items() if key in timed):
-                found.append(
-                    f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: give the paper's speed"
-                )
-    return found
+                return [wanted.format("rate and intervals are", speed)]
+    if settings.get("scale") == "grid" and DOUBLE_ROW[0] < settings["row_s"] < DOUBLE_ROW[1]:
+        return [wanted.format(f"rows of {settings['row_s']:.0f} s are", "50")]
+    return []

@@ -121,3 +121,12 @@ def fill_gaps(signal: Signal) -> Signal:
         elif gap.any():
             row[gap] = np.interp(at[gap], at[~gap], row[~gap])
     return out
+
+
+def correlation(one: Signal, other: Signal, least: int) -> float:
+    """Pearson's of two signals (n,) where neither is NaN; NaN for fewer than ``least`` samples, or of a constant."""
+    both = np.isfinite(one) & np.isfinite(other)
+    one, other = one[both], other[both]
+    if len(one) < least or not np.ptp(one) or not np.ptp(other):
+        return float("nan")
+    return float(np.corrcoef(one.astype(np.float64), other.astype(np.float64))[0, 1])

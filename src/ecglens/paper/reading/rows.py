@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ecglens.paper.page import Pixels
 from ecglens.paper.reading.names import Name
+from ecglens.record import correlation
 from ecglens.sessions import open_session
 
 Floats = npt.NDArray[np.float32]
@@ -68,11 +69,8 @@ class Stretch:
     def _correlation(self, other: "Stretch", moved: int) -> float:
         begin = other.x + moved
         first, last = max(self.x, begin), min(self.x + len(self.heights), begin + len(other.heights))
-        one, two = self.heights[first - self.x : last - self.x], other.heights[first - begin : last - begin]
-        both = np.isfinite(one) & np.isfinite(two) if last > first else np.zeros(0, bool)
-        if both.sum() < _SHORTEST or not one[both].std() or not two[both].std():
-            return float("nan")
-        return float(self.sign * other.sign * np.corrcoef(one[both], two[both])[0, 1])
+        one, two = (each.heights[first - x : max(last - x, 0)] for each, x in ((self, self.x), (other, begin)))
+        return self.sign * other.sign * correlation(one, two, _SHORTEST)
 
 
 def follow(pixels: Pixels, row: list[Name]) -> list[Stretch]:
