@@ -327,7 +327,9 @@ def _inspect(page: Page, facts: dict[str, Any], by_traces: bool, settings: Setti
     if quality.reason is not None and not (by_traces and quality.arguable):
         return seen._replace(given=None)
     read = _read(seen, page, settings) if by_traces else seen
-    return read._replace(reason=quality.reason or read.reason) if read.reason else read
+    if read.reason in (None, SEVERAL):
+        return read
+    return read._replace(reason=quality.reason or read.reason)
 
 
 def _read(seen: Seen, page: Page, settings: Settings) -> Seen:

@@ -45,6 +45,7 @@ _FAINTEST: Final = 8  # darkness (0-255) below which nothing is ink
 _NIGHT: Final = 30  # light (0-255) that hardly a pixel of a picture reaches that is nearly black
 _DAZZLE: Final = 245  # light (0-255) of a picture that is over-exposed
 _ARGUABLE: Final = -4.0  # likeness of pictures that are hardly ever whole pages
+_NO_ECG: Final = -3.0  # likeness that blurred ECGs of which a person sees anything have more of
 _BLANK: Final = 0.012  # contrast of paper with nothing on it
 
 
@@ -100,10 +101,12 @@ def assess(page: Page) -> Quality:
     sharpness = _sharpness(darkness, level)
     answers, rows = _ask(_shown(darkness, level), float(np.log(width / height)))
     likeness = float(answers[0] - np.logaddexp.reduce(answers[1:]))
+    kind = KINDS[1 + int(answers[1:].argmax())]
+    is_blurred = sharpness < MIN_SHARPNESS and not (kind == "other" and likeness < _NO_ECG)
     reason = (
         _exposure(light, level / 255)
-        or (_BLURRED if sharpness < MIN_SHARPNESS else None)
-        or (None if likeness >= 0 else _REASONS[KINDS[1 + int(answers[1:].argmax())]])
+        or (_BLURRED if is_blurred else None)
+        or (None if likeness >= 0 else _REASONS[kind])
     )
     ink = float(reaching[max(_FAINTEST, level // 2)])
     return Quality(width, height, sharpness, level / 255, ink, rows, likeness, reason)
