@@ -441,6 +441,13 @@ def test_a_beat_moved_or_lost_where_columns_meet_does_not_count() -> None:
     np.testing.assert_array_equal(_without_breaks(rr, peaks, np.empty(0, np.intp)), rr)
 
 
+def test_a_beat_moved_towards_the_end_of_its_column_does_not_count() -> None:
+    peaks = np.array([100.0, 300, 500, 700, 900, 1160, 1300, 1500, 1700])
+    rr = np.diff(peaks, prepend=np.nan)
+    kept = _without_breaks(rr, peaks, np.array([1170]))
+    assert kept[np.isfinite(kept)].tolist() == [200.0] * 6
+
+
 def test_an_irregular_rhythm_keeps_all_its_intervals() -> None:
     peaks = np.cumsum([100.0, 150, 260, 180, 320, 140, 210, 300, 170])
     rr = np.diff(peaks, prepend=np.nan)
