@@ -188,7 +188,9 @@ def test_a_page_pulled_wider_or_higher_is_pulled_back(across: float, down: float
 
 
 def test_without_a_grid_there_is_no_scale(record: Record) -> None:
-    assert straighten(Page(render(record, "3x4+1", "plain").pixels)).page.px_per_mm is None
+    page = render(record, "3x4+1", "plain")
+    assert straighten(Page(page.pixels)).page.px_per_mm is None
+    assert straighten(Page(page.pixels, px_per_mm=5.7)).page.px_per_mm == 5.7  # what is known beforehand stays
 
 
 @pytest.mark.parametrize("quality", [10, 25, 50])

@@ -125,9 +125,10 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
     found = period.mm * np.array([period.across, period.down])
     heights = _profiles(_typical(tiles.spectra))
     size = np.array([width, height]) * factor
-    if _clearness(heights, found) >= _CLEARER * (_clearness(heights, np.full(2, expected)) if expected else 1.0):
-        grid = _lie(tiles, period, size)
-        return px_per_mm if grid is None else grid.px_per_mm(size / 2) / factor
+    claimed = _clearness(heights, np.full(2, expected)) if expected else 1.0
+    grid = _lie(tiles, period, size) if _clearness(heights, found) > _CLEARER * claimed else None
+    if grid is not None:
+        return grid.px_per_mm(size / 2) / factor
     return px_per_mm if expected and _is_shown(tiles, heights, expected, size) else None
 
 

@@ -127,20 +127,20 @@ def straighten(page: Page) -> Scan:
     if max(pose.size) > _FINEST:
         fine = halve(page.pixels, max(pose.size))
     moved = _move(page, _even_out(_develop(page.pixels, fine, pose, turn)), pose)
-    moved = replace(moved, px_per_mm=check_scale(moved.pixels, moved.px_per_mm))
     return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
 
 
 def as_it_came(page: Page) -> Page:
     """Return ``page`` as it is, for a flat one that only seemed to lie otherwise; its ``px_per_mm`` is its grid's."""
-    return replace(page, px_per_mm=check_scale(page.pixels, page.px_per_mm))
+    return _move(page, page.pixels, _stay(_size_of(page.pixels), None))
 
 
 def _move(page: Page, pixels: Pixels, pose: _Pose) -> Page:
-    """The page as ``pixels`` show it."""
+    """The page as ``pixels`` show it, to the scale of its grid."""
+    px_per_mm = check_scale(pixels, pose.px_per_mm)
     if pixels is page.pixels:
-        return replace(page, px_per_mm=pose.px_per_mm or page.px_per_mm)
-    return page.moved(pixels, lambda points: transform(points, pose.matrix), pose.px_per_mm)
+        return replace(page, px_per_mm=px_per_mm or page.px_per_mm)
+    return page.moved(pixels, lambda points: transform(points, pose.matrix), px_per_mm)
 
 
 def _size_of(picture: Pixels) -> Size:
