@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.intervals.atrial import find_p_waves
-from ecglens.intervals.beats import AT_SEAM, Beats, align, by_column, detect, speed_at_rest
+from ecglens.intervals.beats import AT_SEAM, IN_TIME, Beats, align, by_column, detect, speed_at_rest
 from ecglens.intervals.trace import Flags, Floats, Ints, Trace, mean, median, nanmean, prepare, sd, windows
 from ecglens.intervals.waves import axis, qrs_bounds, t_wave, without_qrs
 from ecglens.record import Record
@@ -25,7 +25,6 @@ EARLY: Final = 0.8  # of most RR intervals: a beat that comes sooner may lie on 
 COARSEST: Final = 80.0  # Hz; waves are bounded on the signal up to 40 Hz, and below this rate QRS comes out too long
 FEWEST: Final = 5  # beats of a page whose rhythm can be told
 FEWEST_WITHIN: Final = 3  # RR intervals within columns, which tell whether it is regular
-IRREGULAR: Final = 0.15  # of the RR interval by which those of a regular rhythm do not differ
 LONE_BEAT: Final = 5.0  # times the speed at rest that a QRS must reach when no second one has its shape
 
 
@@ -165,9 +164,9 @@ def _without_breaks(rr: Floats, peaks: Floats, seams: Ints) -> Floats:
     over[[1, -1]] = True
     within = rr[~over]
     usual = median(within)
-    if within.size < FEWEST_WITHIN or (np.abs(within - usual) > IRREGULAR * usual).any():
+    if within.size < FEWEST_WITHIN or (np.abs(within - usual) > IN_TIME * usual).any():
         return rr
-    return np.where(over & (np.abs(rr - usual) > IRREGULAR * usual), np.nan, rr)
+    return np.where(over & (np.abs(rr - usual) > IN_TIME * usual), np.nan, rr)
 
 
 def _undisturbed(after: Floats, usual: Flags) -> Flags:
