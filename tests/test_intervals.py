@@ -441,10 +441,11 @@ def test_a_beat_moved_or_lost_where_columns_meet_does_not_count() -> None:
     np.testing.assert_array_equal(_without_breaks(rr, peaks, np.empty(0, np.intp)), rr)
 
 
-def test_a_beat_moved_towards_the_end_of_its_column_does_not_count() -> None:
-    peaks = np.array([100.0, 300, 500, 700, 900, 1160, 1300, 1500, 1700])
+@pytest.mark.parametrize(("beat", "seam"), [(1160.0, 1170), (1040.0, 1030)])  # in the column's end, in its beginning
+def test_a_beat_moved_within_its_column_near_the_next_does_not_count(beat: float, seam: int) -> None:
+    peaks = np.array([100.0, 300, 500, 700, 900, beat, 1300, 1500, 1700])
     rr = np.diff(peaks, prepend=np.nan)
-    kept = _without_breaks(rr, peaks, np.array([1170]))
+    kept = _without_breaks(rr, peaks, np.array([seam]))
     assert kept[np.isfinite(kept)].tolist() == [200.0] * 6
 
 

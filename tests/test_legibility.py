@@ -295,6 +295,12 @@ def test_a_blurred_page_is_refused_as_blurred(record: Record) -> None:
     assert blurred.sharpness < sharp.sharpness
 
 
+@pytest.mark.parametrize("period", [2, 5, 20])  # pixels; they have steps one way only, as a shaken picture has
+def test_stripes_are_no_blurred_ecg(period: int) -> None:
+    wave = 128 + 100 * np.sin(np.arange(700)[:, None, None] / period)
+    assert "No ECG" in str(assess(Page(np.broadcast_to(wave, (700, 1000, 3)).astype(np.uint8))).reason)
+
+
 @pytest.mark.parametrize("angle", [0, 90])
 def test_a_page_taken_with_a_shaken_phone_is_refused_as_blurred(angle: float, record: Record) -> None:
     assert "blurred" in str(assess(Page(shaken(render(record, px_per_mm=5).pixels, 35, angle))).reason)

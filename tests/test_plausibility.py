@@ -91,14 +91,25 @@ def test_rows_of_an_odd_length_are_doubted(record: Record, seconds: float, scale
 
 def test_a_small_page_whose_rows_are_not_of_the_usual_length_is_doubted(record: Record) -> None:
     for px_per_mm, seconds, odd in ((1.07, 11.8, True), (1.07, 10.1, False), (3.0, 11.8, False)):
-        assert bool(doubts(record, {}, (), {"row_s": seconds, "scale": "grid", "px_per_mm": px_per_mm})) == odd
+        page = {"row_s": seconds, "scale": "grid", "px_per_mm": px_per_mm}
+        assert bool(doubts(record, {}, (), page | {"speed_from": "assumed"})) == odd
+        assert doubts(record, {}, (), page | {"speed_from": "given"}) == []
 
 
 def test_rows_twice_as_long_as_usual_are_rather_those_of_twice_the_speed(record: Record) -> None:
     page = {"row_s": 20.1, "scale": "grid", "px_per_mm": 4.0, "speed_from": "assumed"}
-    (doubt,) = doubts(record, {}, (), page)
-    assert "rows of 20 s are rather those of 50" in doubt
+    for px_per_mm in (4.0, 1.1):
+        (doubt,) = doubts(record, {}, (), page | {"px_per_mm": px_per_mm})
+        assert "rows of 20 s are rare: if the paper's speed is 50 mm/s, give it" in doubt
     assert doubts(record, {}, (), page | {"speed_from": "given"}) == []
+
+
+def test_without_a_grid_the_length_of_rows_is_doubted(record: Record) -> None:
+    page = {"row_s": 10.0, "scale": "row of 10 s", "px_per_mm": None, "speed_from": "assumed"}
+    (doubt,) = doubts(record, {}, (), page)
+    assert doubt == "no grid is seen, and rows are taken to last 10 s: if they do not, rate and intervals are wrong"
+    (doubt,) = doubts(record, {"heart_rate_bpm": 36, "qrs_ms": 174, "qtc_ms": 529}, (), page)
+    assert "rather those of rows of 5 s" in doubt
 
 
 def test_a_page_whose_limb_leads_contradict_each_other_is_doubted(record: Record) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ecglens.errors import SignalError
 from ecglens.leads import INDEPENDENT, LEADS
-from ecglens.record import Record, Truth
+from ecglens.record import Record, Truth, correlation
 
 ZEROS = np.zeros((12, 5), np.float32)
 
@@ -108,3 +108,12 @@ def test_intervals_of_each_beat_are_the_waves_differences_in_ms() -> None:
     expected = {"P": 100, "PR": 160, "QRS": 90, "QT": 400}
     for interval, value in expected.items():
         np.testing.assert_allclose(truth.per_beat(interval), [value, value])
+
+
+def test_correlation_is_of_what_both_have() -> None:
+    one = np.array([1, 2, 3, 4, np.nan, 9], np.float32)
+    other = np.array([2, 4, 6, 8, 5, np.nan], np.float32)
+    assert correlation(one, other, 4) == pytest.approx(1)
+    assert correlation(one, -other, 4) == pytest.approx(-1)
+    assert np.isnan(correlation(one, other, 5))
+    assert np.isnan(correlation(one, np.full(6, 0.1, np.float32), 4))

@@ -37,6 +37,8 @@ def test_what_the_signal_lacks_is_said() -> None:
     assert "name not read, from its place: V3 V5" in shown(findings_table(answer({"assumed_leads": ["V3", "V5"]})))
     sources = {"speed_from": "assumed", "gain_from": "assumed"}
     assert "assumed: 25 mm/s and 10 mm/mV" in shown(findings_table(answer(sources)))
+    unseen = sources | {"scale": "row of 10 s"}
+    assert "and a row of 10 s, no grid being seen" in shown(findings_table(answer(unseen)))
     assert "assumed" not in shown(findings_table(answer({"speed_from": "given", "gain_from": "given"})))
     whole = {"missing_leads": [], "flat_leads": [], "missing_share": 0.0}
     assert shown(findings_table(answer(whole))) == shown(findings_table(answer()))

@@ -10,7 +10,7 @@ from ecglens.paper.edges import Edges, find_edges
 from ecglens.paper.furniture import Notes
 from ecglens.paper.grid import Grid
 from ecglens.paper.page import NODE_MM, Page, Pixels, Points, transform
-from ecglens.paper.scan import Scan, as_it_came, straighten
+from ecglens.paper.scan import Scan, straighten
 from ecglens.record import Record
 from ecglens.simulator import simulate
 
@@ -171,10 +171,14 @@ def test_lines_too_fine_for_the_reduced_copy_give_the_scale(width: int) -> None:
     assert straighten(Page(picture)).page.px_per_mm == pytest.approx(px_per_mm, rel=0.01)
 
 
-@pytest.mark.parametrize("px_per_mm", [3.0, 5.0, 12.0])
-def test_a_page_as_it_came_has_the_scale_of_its_grid(px_per_mm: float, record: Record) -> None:
-    page = as_it_came(Page(render(record, "3x4+1", "red", px_per_mm=px_per_mm).pixels))
-    assert page.px_per_mm == pytest.approx(px_per_mm, rel=0.02)
+@pytest.mark.parametrize("quarters", [0, 1])
+def test_a_page_as_it_came_has_the_scale_of_its_grid(quarters: int, flat: Page, photo: Page) -> None:
+    given = turn(Page(flat.pixels), quarters)
+    assert straighten(given).as_it_came(given).px_per_mm == pytest.approx(5, rel=0.02)
+    scale = (
+        np.hypot(*(SLANTED[1] - SLANTED[0])) / flat.pixels.shape[1] * 5
+    )  # of its upper edge; the lower one is nearer
+    assert scale < (straighten(photo).as_it_came(photo).px_per_mm or 0) < 1.2 * scale
 
 
 @pytest.mark.parametrize(("across", "down"), [(1.3, 1.0), (1.0, 1.3)])
@@ -193,13 +197,32 @@ def test_without_a_grid_there_is_no_scale(record: Record) -> None:
     assert straighten(Page(page.pixels, px_per_mm=5.7)).page.px_per_mm == 5.7  # what is known beforehand stays
 
 
-@pytest.mark.parametrize("quality", [10, 25, 50])
-@pytest.mark.parametrize("px_per_mm", [4, 6])
-def test_blocks_of_jpeg_are_no_grid(quality: int, px_per_mm: float, record: Record) -> None:
-    plain = render(record, "3x4+1", "plain", px_per_mm=px_per_mm).pixels
+@pytest.mark.parametrize(("px_per_mm", "quality"), [(5, 30), (8, 40), (4, 50), (5, 80)])
+def test_blocks_of_jpeg_are_no_grid(
+    px_per_mm: float, quality: int, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = render(record, "12x1", "plain", px_per_mm=px_per_mm).pixels
     blocks = cv2.imdecode(cv2.imencode(".jpg", plain, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
-    for page in (straighten(Page(np.asarray(blocks, np.uint8))).page, as_it_came(Page(np.asarray(blocks, np.uint8)))):
-        assert page.px_per_mm is None
+    page = Page(np.asarray(blocks, np.uint8))
+    assert straighten(page).page.px_per_mm is None
+    monkeypatch.setattr(scan, "check_scale", lambda _, px_per_mm: px_per_mm)
+    assert straighten(page).page.px_per_mm is not None  # on the reduced copy they look like one
+
+
+@pytest.mark.parametrize("apart", [35, 40])  # pixels
+def test_lines_5_mm_apart_alone_give_the_scale_of_large_pages(apart: int) -> None:
+    picture = np.full((1200, 3300, 3), 250, np.uint8)
+    picture[:, ::apart] = picture[::apart] = (240, 160, 160)
+    picture[100:103, 100:-100] = 20
+    assert straighten(Page(picture)).page.px_per_mm == pytest.approx(apart / 5, rel=0.02)
+
+
+@pytest.mark.parametrize("px_per_mm", np.arange(2.2, 3.0, 0.1))
+def test_small_pages_have_their_scale_or_none(px_per_mm: float, record: Record) -> None:
+    page = render(record, "3x4+1", "green", px_per_mm=px_per_mm)
+    assert straighten(Page(page.pixels)).page.px_per_mm in (None, pytest.approx(px_per_mm, rel=0.02))
+    known = straighten(Page(page.pixels, px_per_mm=px_per_mm)).page.px_per_mm
+    assert known == pytest.approx(px_per_mm, rel=0.02)
 
 
 def test_a_grid_too_fine_for_a_sheet_is_none(photo: Page, monkeypatch: pytest.MonkeyPatch) -> None:

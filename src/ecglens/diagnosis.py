@@ -18,7 +18,7 @@ from ecglens.leads import LEADS
 from ecglens.paper import Page, render
 from ecglens.paper.legibility import assess
 from ecglens.paper.reading import LEAST_PX_PER_MM, MOST_REPEATED, SECONDS, USUAL, read_page, resolution
-from ecglens.paper.scan import as_it_came, straighten
+from ecglens.paper.scan import straighten
 from ecglens.paper.settings import Gain, Settings
 from ecglens.plausibility import doubts
 from ecglens.record import Record
@@ -316,7 +316,7 @@ def _ways(page: Page) -> Iterator[tuple[Page, dict[str, Any]]]:
         way = scan.turned_over() if turn_over else scan
         yield way.page, size | {"corners": way.corners.astype(float).round(1).tolist(), "turn_deg": way.turn}
     if scan.page.pixels is not page.pixels:
-        yield as_it_came(page), size | {"corners": None, "turn_deg": 0}
+        yield scan.as_it_came(page), size | {"corners": None, "turn_deg": 0}
 
 
 def _inspect(page: Page, facts: dict[str, Any], by_traces: bool, settings: Settings) -> Seen:

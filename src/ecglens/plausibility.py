@@ -41,9 +41,9 @@ SQUEEZED: Final = {"heart_rate_bpm": (95, 999), "qrs_ms": (0, 75), "qtc_ms": (0,
 # s that rows of paper hardly ever last: 44 photographs and scans have 8.8 to 10.2, exams of CODE 7, and grids of which
 # only the lines 1 mm apart are clear are now and then taken for ones of 0.6 or 1.6 times their size.
 ODD_ROWS: Final = ((5.6, 6.8), (12.8, 19.0))
-DOUBLE_ROW: Final = (19.0, 21.0)  # of 10 s at 50 mm/s; rows of rolls are longer, or of any length
-FAINT_PX_PER_MM: Final = 1.3  # below, lines 5 mm apart are no more than 6 pixels apart, and often misread
-USUAL_ROW, MOST_UNUSUAL = 10.0, 0.8  # s
+DOUBLE_ROW: Final = (19.0, 21.0)  # s; of 10 s at 50 mm/s, though a roll may be as long
+FAINT_PX_PER_MM: Final = 1.3  # below, lines 5 mm apart are 6 pixels apart, and one page in ten has a wrong scale
+USUAL_ROW: Final = (9.2, 10.8)  # s, of such pages
 
 # Of 147 drawn pages, half of them worn, one in twenty has less, as have six of ten answered pictures of two ECGs.
 LEAST_ALIKE: Final = 0.55
@@ -59,10 +59,10 @@ def doubts(
 ) -> list[str]:
     """Give a sentence for everything in an answer that is doubtful.
 
-    ``positives`` are the labels that were called; ``settings`` says, of a page, where its speed and gain come from, as
-    ``paper.settings.Settings.as_dict``.
+    ``positives`` are the labels that were called; ``settings`` is, of a page, ``Diagnosis.quality``, of which
+    ``speed_from``, ``scale``, ``row_s`` and ``px_per_mm`` are asked for.
     """
-    found = _rare(record, measurements) + _unread(settings or {}, measurements)
+    found = _rare(record, measurements, "speed_from" in (settings or {})) + _unread(settings or {}, measurements)
     if settings and "speed_from" in settings and limb_agreement(record) < LEAST_ALIKE:
         found.append("the limb leads hardly fit each other: the page was misread, or shows more than one ECG")
     if settings and settings.get("scale") == "grid" and _is_odd(settings):
@@ -83,19 +83,22 @@ def doubts(
 
 def _is_odd(settings: Mapping[str, Any]) -> bool:
     """Whether a page's rows are of an odd length, in s, or not of the usual one where its lines are hardly seen."""
-    small = settings["px_per_mm"] < FAINT_PX_PER_MM and abs(settings["row_s"] - USUAL_ROW) > MOST_UNUSUAL
-    return small or any(least < settings["row_s"] < most for least, most in ODD_ROWS)
+    faint = settings.get("speed_from") == "assumed" and settings["px_per_mm"] < FAINT_PX_PER_MM
+    if faint and not any(least < settings["row_s"] < most for least, most in (USUAL_ROW, DOUBLE_ROW)):
+        return True
+    return any(least < settings["row_s"] < most for least, most in ODD_ROWS)
 
 
-def _rare(record: Record, measurements: Mapping[str, float | None]) -> list[str]:
+def _rare(record: Record, measurements: Mapping[str, float | None], is_page: bool) -> list[str]:
+    gain, speed = ("gain", "speed") if is_page else ("gain and the unit", "sampling rate")
     largest = float(bottleneck.nanmax(amplitudes(record)))
     found = []
     if not AMPLITUDE_MV[0] <= largest <= AMPLITUDE_MV[1]:
-        found.append(f"an amplitude of {largest:.2g} mV in the largest lead is rare: check the gain and the unit")
+        found.append(f"an amplitude of {largest:.2g} mV in the largest lead is rare: check the {gain}")
     for key, least, most, what in RANGES:
         value = measurements.get(key)
         if value is not None and not least <= value <= most:
-            found.append(f"{what.format(value)} is rare: check the sampling rate and the paper speed")
+            found.append(f"{what.format(value)} is rare: check the {speed}")
     return found
 
 
@@ -105,25 +108,27 @@ def limb_agreement(record: Record) -> float:
     Signals are refused where these contradict each other; traces that are read off paper never fit as well.
     """
     one, two, three, avr, avl, avf = record.signal[:6]
-    return float(np.fmax(_likeness(three, two - one), _likeness(avr, -(avl + avf))))
+    return float(np.fmax(_best_correlation(three, two - one), _best_correlation(avr, -(avl + avf))))
 
 
-def _likeness(one: Signal, other: Signal) -> float:
+def _best_correlation(one: Signal, other: Signal) -> float:
     """The best correlation of two signals that may be a few samples apart; NaN where they share too little."""
     moved = (np.roll(other, by) for by in range(-MOST_OFF, MOST_OFF + 1))
     return float(np.fmax.reduce([correlation(one, each, LEAST_COMPARED) for each in moved]))
 
 
 def _unread(settings: Mapping[str, Any], measurements: Mapping[str, float | None]) -> list[str]:
-    """What is doubtful of a page's speed where it was assumed."""
-    if settings.get("speed_from") != "assumed":
+    """What is doubtful of a page's times: its speed or, where there is no grid, the length of its rows was assumed."""
+    has_grid, row = settings.get("scale", "grid") == "grid", settings.get("row_s", 0.0)
+    if has_grid and settings.get("speed_from") != "assumed":
         return []
-    wanted = "25 mm/s is assumed, but {} rather those of {}: give the paper's speed"
+    assumed = "25 mm/s is assumed" if has_grid else f"no grid is seen, and rows are taken to last {row:.0f} s"
     timed = {key: value for key, value in measurements.items() if value is not None}  # in fibrillation there is no PR
     if {"qrs_ms", "qtc_ms"} <= timed.keys():
-        for ranges, speed in ((STRETCHED, "50"), (SQUEEZED, "12.5")):
+        for ranges, factor in ((STRETCHED, 2.0), (SQUEEZED, 0.5)):
             if all(least <= timed[key] <= most for key, (least, most) in ranges.items() if key in timed):
-                return [wanted.format("rate and intervals are", speed)]
-    if settings.get("scale") == "grid" and DOUBLE_ROW[0] < settings["row_s"] < DOUBLE_ROW[1]:
-        return [wanted.format(f"rows of {settings['row_s']:.0f} s are", "50")]
-    return []
+                true = f"{25 * factor:g}: give the paper's speed" if has_grid else f"rows of {row / factor:.0f} s"
+                return [f"{assumed}, but rate and intervals are rather those of {true}"]
+    if has_grid and DOUBLE_ROW[0] < row < DOUBLE_ROW[1]:
+        return [f"rows of {row:.0f} s are rare: if the paper's speed is 50 mm/s, give it"]
+    return [] if has_grid else [f"{assumed}: if they do not, rate and intervals are wrong"]

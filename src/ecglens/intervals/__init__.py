@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.intervals.atrial import find_p_waves
-from ecglens.intervals.beats import AT_SEAM, IN_TIME, Beats, align, by_column, detect, speed_at_rest
+from ecglens.intervals.beats import IN_TIME, Beats, align, at_seam, by_column, detect, speed_at_rest
 from ecglens.intervals.trace import Flags, Floats, Ints, Trace, mean, median, nanmean, prepare, sd, windows
 from ecglens.intervals.waves import axis, qrs_bounds, t_wave, without_qrs
 from ecglens.record import Record
@@ -159,7 +159,7 @@ def _without_breaks(rr: Floats, peaks: Floats, seams: Ints) -> Floats:
     """
     if not seams.size or rr.size < FEWEST:
         return rr
-    near = np.abs(peaks[:, None] - seams).min(axis=1) <= AT_SEAM
+    near = at_seam(peaks, seams)
     over = near | np.append(True, near[:-1] | (np.diff(np.searchsorted(seams, peaks)) > 0))
     over[[1, -1]] = True
     within = rr[~over]

@@ -75,7 +75,7 @@ def _without_seams(beats: Ints, seams: Ints) -> Ints:
     """Drop peaks at the seams of a page's columns that come too soon after or before a beat to be one."""
     if beats.size < 3 or not seams.size:
         return beats
-    near = np.abs(beats[:, None] - seams).min(axis=1) <= AT_SEAM
+    near = at_seam(beats, seams)
     gaps = np.diff(beats).astype(float)
     sure = gaps[~(near[1:] | near[:-1])]
     usual = median(sure if sure.size else gaps)
@@ -84,6 +84,11 @@ def _without_seams(beats: Ints, seams: Ints) -> Ints:
         if kept.size == 0 or np.abs(kept - beat).min() > SOON * usual:
             kept = np.append(kept, beat)
     return np.sort(kept)
+
+
+def at_seam(beats: Floats | Ints, seams: Ints) -> Flags:
+    """Which beats (n,) lie where two of a page's columns meet."""
+    return np.asarray(np.abs(beats[:, None] - seams).min(axis=1) <= AT_SEAM)
 
 
 def _searched_back(beats: Ints, candidates: Ints, speed: Floats, size: int) -> Ints:

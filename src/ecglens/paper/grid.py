@@ -24,17 +24,25 @@ GRID_MM: Final = 5.0  # what the strong lines are apart
 LONGEST: Final = 10.0  # times as long as high that pages and strips are; pictures that are longer show rolls
 
 _MIN_STRENGTH: Final = 0.4  # of a grid that is there; pictures without one have less
+# What the page itself shows of a grid that was found on its copy: of 16 false ones none shows more, of 546 true ones
+# hardly one shows less of both.
+_HINT: Final = 0.19  # its strength
+_FAINTEST: Final = 1.05  # times what is around them, lines 1 mm apart
 _TILE: Final = 128  # side of a square, pixels
 _KERNEL: Final = 17  # pixels, wider than any line
-_CLOSE_PX_PER_MM: Final = 8.0  # at which the page itself is looked at
+_CLOSE_PX_PER_MM: Final = 8.0  # at which the page itself is looked at: three periods of 5 mm a square, 16 of 1 mm
 _CLOSE_SIDE: Final = 1500.0  # pixels a side at which it is where no scale was found
-_CLOSE_LOOKS: Final = 4  # squares along each side of it
+_CLOSE_LOOKS: Final = 3  # squares along each side of it
+_SQUARE: Final = 0.1  # by how much the two periods of a flat page may differ, which are known to whole frequencies
 _ABOUT: Final = np.linspace(0.97, 1.03, 13)  # times a frequency, where its lines may be
-_CLEARER: Final = 5.0  # times as clear as lines where they should be, or as none, others must be to count instead
+_CLEARER: Final = (
+    5.0  # times as clear as those expected that other lines must be: of a wrong scale, 5 to 60 times; JPEG's 4
+)
 _HIGHEST: Final = 49  # periods a square, up to which lines 5 mm apart are looked for
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
 _FINE: Final = 5 * _LOWEST  # periods a square, from which on lines may be 1 mm apart
 _LINE_SHARE: Final = 0.15  # of the pixels that grid lines cover at least
+_SPARSE: Final = 0.04  # the same, of thin lines 5 mm apart alone, in a close look
 _TEETH: Final = np.arange(1.0, 7.0)
 _MULTIPLES: Final = np.arange(1.0, 4.0)  # at which lines are looked for in each square
 _SURE: Final = 3.0  # 1 + times the spectrum around it from which on a peak counts; twice as high, it counts in full
@@ -42,6 +50,8 @@ _FIFTHS: Final = np.arange(1, 5) / 5
 _MIN_FIFTHS: Final = 0.5
 _OUTSHINING: Final = 1.85  # times the amplitude of the lines found from which on finer ones tell the scale
 _AS_LIKELY: Final = 0.9  # times as likely a page's size as with the lines found
+_HARDLY_LIKELY: Final = 0.6  # the same, on the page itself, where lines 1 mm apart are no false ones
+_LEAST_MM: Final = 100.0  # of a page on whose copy no grid was seen
 _OWN: Final = 1.5  # times the amplitude of other multiples that lines of their own have
 _SAME: Final = 0.2  # of a period, within which two frequencies are the same
 _BETWEEN: Final = (_TEETH - 0.5, _FIFTHS, np.array([1, 2, 4, 5, 7, 8]) / 3)  # no line repeats there
@@ -50,7 +60,7 @@ _LIKELIER: Final = np.exp(-((np.log(_PAGE_MM / 260) / 0.8) ** 2) / 4)
 _SMALLEST: Final = _PAGE_MM[0] * _TILE / GRID_MM / _HIGHEST  # pixels of a picture in which lines 5 mm apart are told
 _UNLIKE: Final = 0.15  # by how much the two periods may differ in a slanting view
 _MOST_UNLIKE: Final = 0.4  # and in a picture that was pulled wider or higher
-_PULLED: Final = 0.9  # times as likely as others such a picture is
+_PULLED_LIKELY: Final = 0.9  # times as likely as others such a picture is: of two grids that fit alike, the square one
 _SLANT: Final = 0.25  # of the lines to the picture's edges
 _NEAR: Final = 0.22  # share by which the period may change over the picture
 _ROUNDS: Final = 8
@@ -119,26 +129,28 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
     factor = min(1.0, _CLOSE_PX_PER_MM / px_per_mm if px_per_mm else _CLOSE_SIDE / max(height, width))
     if min(height, width) * factor < _TILE:
         return px_per_mm
-    expected = _TILE / (px_per_mm * factor) if px_per_mm else None
-    tiles = _sample(pixels, factor)
-    period = _common_period(tiles.spectra, _likely_side((height, width)) * factor)
-    found = period.mm * np.array([period.across, period.down])
+    tiles, size = _sample(pixels, factor), np.array([width, height]) * factor
     heights = _profiles(_typical(tiles.spectra))
-    size = np.array([width, height]) * factor
-    claimed = _clearness(heights, np.full(2, expected)) if expected else 1.0
-    grid = _lie(tiles, period, size) if _clearness(heights, found) > _CLEARER * claimed else None
-    if grid is not None:
-        return grid.px_per_mm(size / 2) / factor
-    return px_per_mm if expected and _is_shown(tiles, heights, expected, size) else None
+    period = _common_period(tiles.spectra, _likely_side((height, width)) * factor, _HARDLY_LIKELY)
+    found = period.mm * np.array([period.across, period.down])
+    expected = _TILE / (px_per_mm * factor) if px_per_mm else np.inf
+    if _clearness(heights, found) > _CLEARER * max(1.0, _clearness(heights, np.full(2, expected))):
+        grid = _lie(tiles, period, size)
+        true = grid.px_per_mm(size / 2) / factor if grid and abs(np.log(found[0] / found[1])) < _SQUARE else None
+        return true if px_per_mm or (true and _LEAST_MM < max(height, width) / true < _PAGE_MM[-1]) else None
+    if px_per_mm and (_is_shown(tiles, expected, size) or _is_shown(_sample(pixels, factor, _SPARSE), expected, size)):
+        return px_per_mm
+    return None
 
 
-def _is_shown(tiles: _Tiles, heights: tuple[Floats, Floats], frequency: float, size: npt.NDArray[Any]) -> bool:
-    """Whether lines 1 mm apart are seen at a frequency, or lines 5 mm apart at a fifth of it."""
-    if _clearness(heights, np.full(2, frequency)) >= 1:
+def _is_shown(tiles: _Tiles, frequency: float, size: npt.NDArray[Any]) -> bool:
+    """Whether anything of lines 1 mm apart is seen at a frequency, or of lines 5 mm apart at a fifth of it."""
+    heights = _profiles(_typical(tiles.spectra))
+    if _clearness(heights, np.full(2, frequency)) > _FAINTEST:
         return True
     fifth = frequency / 5
     clear = min(float(_comb(_stand_out(height), fifth * _ABOUT).max()) for height in heights)
-    return _lie(tiles, _Period(fifth, fifth, GRID_MM, clear), size) is not None
+    return _lie(tiles, _Period(fifth, fifth, GRID_MM, clear), size, _HINT) is not None
 
 
 def _likely_side(shape: tuple[float, ...]) -> float:
@@ -147,21 +159,21 @@ def _likely_side(shape: tuple[float, ...]) -> float:
 
 
 def _clearness(heights: tuple[Floats, Floats], frequency: Floats) -> float:
-    """How many times as high as usual the spectrum is at the frequencies across and down; the lesser counts."""
+    """How many times as high as around them the spectrum is at frequencies across and down; the lesser counts."""
     if frequency.min() < 2 or frequency.max() > len(heights[0]) - 2:
         return 0.0
-    both = zip(heights, frequency, strict=True)
-    return min(float(np.interp(at, np.arange(len(h)), h) / max(float(np.median(h)), 1e-9)) for h, at in both)
+    both = zip(frequency, heights, strict=True)
+    return min(float(np.interp(at, np.arange(len(height)), _relative(height))) for at, height in both)
 
 
-def _lie(tiles: _Tiles, period: _Period, size: npt.NDArray[Any]) -> Grid | None:
-    """How a grid of this ``period`` lies in a picture of ``size`` (width, height); None where there is hardly one."""
+def _lie(tiles: _Tiles, period: _Period, size: npt.NDArray[Any], least: float = _MIN_STRENGTH) -> Grid | None:
+    """How a grid of this ``period`` lies in a picture of ``size`` (width, height); None where it has less strength."""
     middle = (size - 1) / 2
     reach = float(middle.max())
     places = (tiles.centres - middle) / reach
     peaks = _find_peaks(tiles.spectra, period.across, period.down)
     (a, b, c, d, g, h), misfit, agreed = _fit(places, peaks, np.array([period.across, period.down]))
-    if period.clear + agreed < _MIN_STRENGTH:
+    if period.clear + agreed < least:
         return None
     mm = period.mm * reach / _TILE
     pose = np.array([[a * mm, b * mm, 0], [c * mm, d * mm, 0], [g, h, 1]])
@@ -185,14 +197,14 @@ def _transform(dark: Pixels) -> _Tiles:
     return _Tiles(centres, np.array(spectra))
 
 
-def _sample(pixels: Pixels, factor: float) -> _Tiles:
+def _sample(pixels: Pixels, factor: float, share: float = _LINE_SHARE) -> _Tiles:
     """Spectra of some squares from all over a page that is ``factor`` times as large; only these are resized."""
     height, width = pixels.shape[:2]
     rim = _KERNEL // 2
     side = min(round((_TILE + 2 * rim) / factor), height, width)
     small = round(side * factor)
     down, across = (
-        np.linspace(0, length - side, min(_CLOSE_LOOKS, max(1, round(1.5 * length / side)))).astype(int)
+        np.linspace(0, length - side, min(_CLOSE_LOOKS, round(1.5 * length / side)) if length > side else 1).astype(int)
         for length in (height, width)
     )
     spectra, centres = [], []
@@ -200,7 +212,7 @@ def _sample(pixels: Pixels, factor: float) -> _Tiles:
         near = darkest(pixels[y : y + side, x : x + side])
         near = np.asarray(cv2.resize(near, (small, small), interpolation=cv2.INTER_AREA), np.uint8)
         first = max(0, (small - _TILE) // 2)
-        spectra.append(_spectrum(lines(as_paper(near))[first : first + _TILE, first : first + _TILE]))
+        spectra.append(_spectrum(lines(as_paper(near))[first : first + _TILE, first : first + _TILE], share))
         centres.append((x + (side - 1) / 2, y + (side - 1) / 2))
     return _Tiles(np.array(centres) * factor, np.array(spectra))
 
@@ -210,19 +222,19 @@ def _starts(length: int) -> list[int]:
     return [int(start) for start in np.linspace(0, length - _TILE, count)]
 
 
-def faint(dark: Pixels) -> npt.NDArray[np.float32]:
-    """What is no darker than grid lines are, about its mean; 0 where the trace is, which would outshine them."""
+def faint(dark: Pixels, share: float = _LINE_SHARE) -> npt.NDArray[np.float32]:
+    """What is no darker than grid lines, which cover a ``share`` at least, about its mean; 0 where the trace is."""
     counts = cv2.calcHist([dark], [0], None, [256], [0, 256]).ravel()
-    level = max(3, int(np.searchsorted(counts.cumsum(), (1 - _LINE_SHARE) * dark.size)))
+    level = max(3, int(np.searchsorted(counts.cumsum(), (1 - share) * dark.size)))
     trace = cv2.threshold(dark, min(254, 3 * level), 1, cv2.THRESH_BINARY)[1]
     paper = 1 - np.asarray(cv2.dilate(trace, np.ones((3, 3), np.uint8)), np.uint8)
     capped = np.minimum(dark, np.uint8(min(255, level)))
     return np.asarray((capped - np.float32(cv2.mean(capped, paper)[0])) * paper, np.float32)
 
 
-def _spectrum(tile: Pixels) -> npt.NDArray[np.float32]:
+def _spectrum(tile: Pixels, share: float = _LINE_SHARE) -> npt.NDArray[np.float32]:
     """Amplitudes, their squares' sum 1, of what is no darker than grid lines."""
-    both = cv2.dft(cv2.multiply(faint(tile), _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
+    both = cv2.dft(cv2.multiply(faint(tile, share), _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
     amplitude = cv2.magnitude(both[..., 0], both[..., 1])
     return np.asarray(amplitude / max(float(cv2.norm(amplitude)), 1e-6), np.float32)
 
@@ -232,24 +244,24 @@ def _taper() -> npt.NDArray[np.float32]:
     return np.outer(np.hanning(_TILE), np.hanning(_TILE)).astype(np.float32)
 
 
-def _common_period(spectra: npt.NDArray[np.float32], side: float) -> _Period:
+def _common_period(spectra: npt.NDArray[np.float32], side: float, as_likely: float = _AS_LIKELY) -> _Period:
     """The period that lines 5 mm apart have in the squares; that of lines 1 mm apart, where these tell more."""
     periods = _PAGE_MM * (_TILE / GRID_MM / side)
     heights = _profiles(_typical(spectra))
     profiles = [_stand_out(height) for height in heights]
     across, down = (_comb(profile, periods) for profile in profiles)
-    apart = round(_UNLIKE / float(np.log(_PAGE_MM[1] / _PAGE_MM[0])))
+    apart, most = (round(unlike / float(np.log(_PAGE_MM[1] / _PAGE_MM[0]))) for unlike in (_UNLIKE, _MOST_UNLIKE))
     number = np.arange(len(periods))
     score = (across[:, None] + down) * np.sqrt(_LIKELIER[:, None] * _LIKELIER)
     off = np.abs(number[:, None] - number)
-    score[off > apart] *= _PULLED
-    score[off > round(_MOST_UNLIKE / float(np.log(_PAGE_MM[1] / _PAGE_MM[0])))] = -np.inf
+    score[off > apart] *= _PULLED_LIKELY
+    score[off > most] = -np.inf
     score[periods > _HIGHEST] = score[:, periods > _HIGHEST] = -np.inf
     best = np.unravel_index(int(score.argmax()), score.shape)
     strength = float(min(across[best[0]], down[best[1]]))
     found = periods[list(best)]
     clearest = np.array([_FINE + float(height[_FINE:].argmax()) for height in heights])
-    if _outshine(clearest, found, heights, periods):
+    if _outshine(clearest, found, heights, periods, as_likely):
         return _Period(float(clearest[0]), float(clearest[1]), 1.0, strength)
     if _are_fine(profiles, found):
         found = found / 5
@@ -262,7 +274,9 @@ def _are_fine(profiles: list[Floats], found: Floats) -> bool:
     return bool(min(fifths) > _MIN_FIFTHS and min(found) > _FINE)
 
 
-def _outshine(clearest: Floats, found: Floats, heights: tuple[Floats, Floats], periods: Floats) -> bool:
+def _outshine(
+    clearest: Floats, found: Floats, heights: tuple[Floats, Floats], periods: Floats, as_likely: float
+) -> bool:
     """Whether the ``clearest`` lines, across and down, are 1 mm apart, and those ``found`` no more than their pattern.
 
     Equal lines are clearest at their own frequency. Clearer ones than those found are thus lines of their own; that
@@ -271,8 +285,9 @@ def _outshine(clearest: Floats, found: Floats, heights: tuple[Floats, Floats], p
     both = list(zip(clearest, found, heights, strict=True))
     likely, likely_found = np.interp([clearest / 5, found], periods, _LIKELIER)
     square = abs(float(np.log(clearest[0] / clearest[1]))) < _MOST_UNLIKE
-    as_likely = bool((likely > _AS_LIKELY * likely_found).all())
-    return square and as_likely and all(_outshines(*each) for each in both) and not all(_is_foreign(*e) for e in both)
+    likely_enough = bool((likely > as_likely * likely_found).all())
+    outshine = all(_outshines(*each) for each in both) and not all(_is_foreign(*each) for each in both)
+    return square and likely_enough and outshine
 
 
 def _outshines(clearest: float, found: float, height: Floats) -> bool:
@@ -298,7 +313,7 @@ def _is_foreign(clearest: float, found: float, height: Floats) -> bool:
 
 def _near(height: Floats, at: float) -> float:
     """The highest within one of a frequency."""
-    return float(height[round(at) - 1 : round(at) + 2].max())
+    return float(height[max(0, round(at) - 1) : round(at) + 2].max())
 
 
 def _typical(spectra: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -317,10 +332,15 @@ def _profiles(spectrum: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
 
 def _stand_out(profile: Floats) -> Floats:
     """By what share the profile lies above the median around it, 0 to 3."""
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(profile, 8, mode="reflect"), 17)
-    above = np.clip(profile / np.maximum(np.median(around, axis=1), 1e-9) - 1, 0, 3)
+    above = np.clip(_relative(profile) - 1, 0, 3)
     above[:2] = 0
     return np.asarray(above, np.float64)
+
+
+def _relative(profile: Floats) -> Floats:
+    """The profile over the median around it."""
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(profile, 8, mode="reflect"), 17)
+    return np.asarray(profile / np.maximum(np.median(around, axis=1), 1e-9), np.float64)
 
 
 def _comb(profile: Floats, periods: Floats) -> Floats:

@@ -3,7 +3,8 @@
 The picture is reduced, made as dark as its ink stands out from the paper around it, and squashed to a small grey copy.
 A network of 200,000 weights tells from that copy whether it shows a whole page, a part of one, a page that lies on its
 side or upside down, or something else. It was trained on drawn pages and on pictures that show no ECG
-(``benchmarks/legibility.py --fit``). What is too dark, pale, blurred or small for it is told before, from the pixels.
+(``benchmarks/legibility.py --fit``). What is too dark, pale or small for it is told before, from the pixels, and so
+is what is blurred, unless the network sees no ECG at all in it.
 """
 
 from dataclasses import asdict, dataclass
@@ -45,7 +46,7 @@ _FAINTEST: Final = 8  # darkness (0-255) below which nothing is ink
 _NIGHT: Final = 30  # light (0-255) that hardly a pixel of a picture reaches that is nearly black
 _DAZZLE: Final = 245  # light (0-255) of a picture that is over-exposed
 _ARGUABLE: Final = -4.0  # likeness of pictures that are hardly ever whole pages
-_NO_ECG: Final = -3.0  # likeness that blurred ECGs of which a person sees anything have more of
+_NO_ECG: Final = -3.0  # likeness: drawn pages that are blurred by up to 1.2 mm have 0 and more
 _BLANK: Final = 0.012  # contrast of paper with nothing on it
 
 

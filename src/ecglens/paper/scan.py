@@ -1,8 +1,8 @@
 """From a photograph to a page: find the sheet of paper in a picture and lay it flat, upright and evenly lit.
 
-All is looked for on reduced copies; the picture itself is moved once. The grid says how the paper lies (``grid``), the
-edges of the sheet say where it ends, what is printed says which way is up (``upright``). Where the picture already is
-a flat page, its pixels are handed back as they are.
+All is looked for on reduced copies; the picture itself is moved once, and its scale checked on what comes of it. The
+grid says how the paper lies (``grid``), the edges of the sheet say where it ends, what is printed says which way is up
+(``upright``). Where the picture already is a flat page, its pixels are handed back as they are.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a
 _PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
 _WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
-_PULLED: Final = 0.03  # share by which a page may be wider or narrower than it was and stay
+_PULLED: Final = 0.03  # share by which a page may be wider or narrower than it was and stay; scanners keep to 0.01
 _TURNED: Final = 0.005  # radians from which on a sheet lies askew
 _MARGIN: Final = 0.005  # of the long side, left around what is printed
 _MOST_PX_PER_MM: Final = 12.0  # of that copy: a page is 60 mm wide or more; finer, and what was found is no grid
@@ -46,8 +46,9 @@ _DARKEST: Final = 0.3  # of the light, where paper is still to be seen in it
 class Scan:
     """A straightened page and how it lay in the picture.
 
-    ``page`` is upright, its ``px_per_mm`` known where a grid was found. ``corners`` (4, 2) float32 are pixel positions
-    in the original picture, from the upright sheet's upper left clockwise, beyond the picture where that cuts it.
+    ``page`` is upright, its ``px_per_mm`` known where a grid was found, or where it was known of a page that shows none
+    and was not moved. ``corners`` (4, 2) float32 are pixel positions in the original picture, from the upright sheet's
+    upper left clockwise, beyond the picture where that cuts it.
     ``turn`` is by how many degrees clockwise the picture was turned to be upright, 0, 90, 180 or 270. ``matrix``
     (3, 3) takes pixels of the picture to pixels of the page.
     """
@@ -64,6 +65,15 @@ class Scan:
         pixels = np.ascontiguousarray(np.rot90(self.page.pixels, 2))
         page = self.page.moved(pixels, lambda points: transform(points, matrix), self.page.px_per_mm)
         return Scan(page, np.roll(self.corners, 2, axis=0), (self.turn + 180) % 360, matrix @ self.matrix)
+
+    def as_it_came(self, page: Page) -> Page:
+        """``page`` as it was before it was straightened, since it only seemed to lie otherwise; but with its scale."""
+        if not self.page.px_per_mm:
+            return page
+        middle = (np.array(_size_of(page.pixels)) - 1) / 2
+        one, right, below = _map(middle + np.array([(0, 0), (1, 0), (0, 1)]), self.matrix)
+        grown = float(abs(np.linalg.det([right - one, below - one]))) ** 0.5
+        return replace(page, px_per_mm=self.page.px_per_mm / grown)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,9 +119,9 @@ class _Pose:
 def straighten(page: Page) -> Scan:
     """Return ``page`` flat, upright, cropped to its sheet and evenly lit; traces, boxes and nodes move along.
 
-    Pixels are resampled only where the sheet lies askew or does not fill the picture, and then to no more than 1500 a
-    side, or as many in all as a page of 1500 x 500 has. Never raises for a valid page; a picture in which nothing is
-    found comes back as it is.
+    Pixels are resampled only where the sheet lies askew, does not fill the picture or was pulled wider or higher, and
+    then to no more than 1500 a side, or as many in all as a page of 1500 x 500 has. Never raises for a valid page; a
+    picture in which nothing is found comes back as it is.
     """
     given = _size_of(page.pixels)
     if min(given) < MIN_SIDE:
@@ -122,25 +132,34 @@ def straighten(page: Page) -> Scan:
     work = shrink(small, long)
     lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
     flat = _lay_flat(work, find_grid(lines))
+    scan = _straightened(page, fine, work, flat)
+    if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
+        return _straightened(page, fine, work, _stay(_size_of(work), None))
+    return scan
+
+
+def _agrees(page: Page, flat: _Pose) -> bool:
+    """Whether the page has the scale by which it was laid flat."""
+    scale = (flat.px_per_mm or 0.0) * max(page.pixels.shape[:2]) / max(flat.size)
+    return bool(abs((page.px_per_mm or 0.0) - scale) < _PULLED * scale)
+
+
+def _straightened(page: Page, fine: Pixels, work: Pixels, flat: _Pose) -> Scan:
+    """The page as it lies in its copy ``work``; ``fine`` is a copy large enough for most."""
     turn = find_turn(flat.look(work), flat.px_per_mm)
-    pose = flat.scaled(given, _size_of(work)).turned(turn)
+    pose = flat.scaled(_size_of(page.pixels), _size_of(work)).turned(turn)
     if max(pose.size) > _FINEST:
         fine = halve(page.pixels, max(pose.size))
     moved = _move(page, _even_out(_develop(page.pixels, fine, pose, turn)), pose)
     return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
 
 
-def as_it_came(page: Page) -> Page:
-    """Return ``page`` as it is, for a flat one that only seemed to lie otherwise; its ``px_per_mm`` is its grid's."""
-    return _move(page, page.pixels, _stay(_size_of(page.pixels), None))
-
-
 def _move(page: Page, pixels: Pixels, pose: _Pose) -> Page:
     """The page as ``pixels`` show it, to the scale of its grid."""
-    px_per_mm = check_scale(pixels, pose.px_per_mm)
     if pixels is page.pixels:
-        return replace(page, px_per_mm=px_per_mm or page.px_per_mm)
-    return page.moved(pixels, lambda points: transform(points, pose.matrix), px_per_mm)
+        known = pose.px_per_mm or page.px_per_mm
+        return replace(page, px_per_mm=check_scale(pixels, known) or page.px_per_mm)
+    return page.moved(pixels, lambda points: transform(points, pose.matrix), check_scale(pixels, pose.px_per_mm))
 
 
 def _size_of(picture: Pixels) -> Size:
@@ -175,11 +194,15 @@ def _lay_flat(work: Pixels, grid: Grid | None) -> _Pose:
         pose = _by_edges(size, edges)
     else:
         pose = _by_print(work)
-    still = np.abs(pose.corners - _rectangle(size)).max() < _STILL * np.hypot(*size)
     pulled = abs(np.log(pose.size[0] * size[1] / (pose.size[1] * size[0]))) > _PULLED
-    if (still and not pulled) or not 0.2 < pose.size[0] * pose.size[1] / (size[0] * size[1]) < 3:
+    if (_is_still(pose, size) and not pulled) or not 0.2 < pose.size[0] * pose.size[1] / (size[0] * size[1]) < 3:
         return _stay(size, pose.px_per_mm)
     return pose
+
+
+def _is_still(pose: _Pose, size: Size) -> bool:
+    """Whether the sheet fills the picture."""
+    return bool(np.abs(pose.corners - _rectangle(size)).max() < _STILL * np.hypot(*size))
 
 
 def _by_grid(work: Pixels, edges: Edges, grid: Grid) -> _Pose:

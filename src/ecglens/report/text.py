@@ -61,6 +61,8 @@ def _facts(diagnosis: Diagnosis) -> list[str]:
     lacks = [f"{what}: {' '.join(leads)}" for what, key in named.items() if (leads := quality.get(key))]
     usual = (("speed_from", "25 mm/s"), ("gain_from", "10 mm/mV"))
     assumed = [value for key, value in usual if quality.get(key) == "assumed"]
+    if str(scale := quality.get("scale")).startswith("row"):
+        assumed.append(f"a {scale}, no grid being seen")
     lacks += [f"assumed: {' and '.join(assumed)}"] * bool(assumed)
     if share := quality.get("missing_share"):
         lacks.append(f"{share:.1%} of the samples missing")
