@@ -35,9 +35,7 @@ _CLOSE_SIDE: Final = 1500.0  # pixels a side at which it is where no scale was f
 _CLOSE_LOOKS: Final = 3  # squares along each side of it
 _SQUARE: Final = 0.1  # by how much the two periods of a flat page may differ, which are known to whole frequencies
 _ABOUT: Final = np.linspace(0.97, 1.03, 13)  # times a frequency, where its lines may be
-_CLEARER: Final = (
-    5.0  # times as clear as those expected that other lines must be: of a wrong scale, 5 to 60 times; JPEG's 4
-)
+_CLEARER: Final = 5.0  # times as clear as lines so far apart as expected that others must be; JPEG's blocks are 4 times
 _HIGHEST: Final = 49  # periods a square, up to which lines 5 mm apart are looked for
 _LOWEST: Final = 2  # periods a square, from which on lines are no shading
 _FINE: Final = 5 * _LOWEST  # periods a square, from which on lines may be 1 mm apart
@@ -134,10 +132,12 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
     period = _common_period(tiles.spectra, _likely_side((height, width)) * factor, _HARDLY_LIKELY)
     found = period.mm * np.array([period.across, period.down])
     expected = _TILE / (px_per_mm * factor) if px_per_mm else np.inf
-    if _clearness(heights, found) > _CLEARER * max(1.0, _clearness(heights, np.full(2, expected))):
-        grid = _lie(tiles, period, size)
-        true = grid.px_per_mm(size / 2) / factor if grid and abs(np.log(found[0] / found[1])) < _SQUARE else None
-        return true if px_per_mm or (true and _LEAST_MM < max(height, width) / true < _PAGE_MM[-1]) else None
+    is_clearer = _clearness(heights, found) > _CLEARER * max(1.0, _clearness(heights, np.full(2, expected)))
+    grid = _lie(tiles, period, size) if is_clearer else None
+    if grid is not None:
+        true = grid.px_per_mm(size / 2) / factor
+        is_page = bool(px_per_mm) or _LEAST_MM < max(height, width) / true < _PAGE_MM[-1]
+        return true if is_page and abs(np.log(found[0] / found[1])) < _SQUARE else None
     if px_per_mm and (_is_shown(tiles, expected, size) or _is_shown(_sample(pixels, factor, _SPARSE), expected, size)):
         return px_per_mm
     return None
