@@ -108,7 +108,9 @@ def diagnose(
     ] = None,
     fs: Annotated[float | None, typer.Option(help="Samples a second, of files that do not say: CSV, NumPy.")] = None,
     unit: Annotated[str | None, typer.Option(help="mV, uV, V or nV, of files that do not say: CSV, NumPy.")] = None,
-    speed: Annotated[float | None, typer.Option(help="Paper speed of pictures, mm/s, if it is not 25.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Paper speed of pictures, mm/s (5 to 200), if it is not 25.")
+    ] = None,
     gain: Annotated[
         str | None, typer.Option(help="mm/mV of pictures, if not 10; two, as in 10/5, for limb and chest leads.")
     ] = None,
