@@ -7,7 +7,7 @@ squares' peaks: perspective is how they change from place to place.
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
+from itertools import chain, product
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -33,6 +33,7 @@ _KERNEL: Final = 17  # pixels, wider than any line
 _CLOSE_PX_PER_MM: Final = 8.0  # at which the page itself is looked at: three periods of 5 mm a square, 16 of 1 mm
 _CLOSE_SIDE: Final = 1500.0  # pixels a side at which it is where no scale was found
 _CLOSE_LOOKS: Final = 3  # squares along each side of it
+_MORE_LOOKS: Final = 5  # where these show nothing
 _SQUARE: Final = 0.1  # by how much the two periods of a flat page may differ, which are known to whole frequencies
 _ABOUT: Final = np.linspace(0.97, 1.03, 13)  # times a frequency, where its lines may be
 _CLEARER: Final = 5.0  # times as clear as lines so far apart as expected that others must be; JPEG's blocks are 4 times
@@ -127,7 +128,7 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
     factor = min(1.0, _CLOSE_PX_PER_MM / px_per_mm if px_per_mm else _CLOSE_SIDE / max(height, width))
     if min(height, width) * factor < _TILE:
         return px_per_mm
-    tiles, size = _sample(pixels, factor), np.array([width, height]) * factor
+    tiles, size = _sample(pixels, factor, _CLOSE_LOOKS), np.array([width, height]) * factor
     heights = _profiles(_typical(tiles.spectra))
     period = _common_period(tiles.spectra, _likely_side((height, width)) * factor, _HARDLY_LIKELY)
     found = period.mm * np.array([period.across, period.down])
@@ -138,7 +139,8 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
         true = grid.px_per_mm(size / 2) / factor
         is_page = bool(px_per_mm) or _LEAST_MM < max(height, width) / true < _PAGE_MM[-1]
         return true if is_page and abs(np.log(found[0] / found[1])) < _SQUARE else None
-    if px_per_mm and (_is_shown(tiles, expected, size) or _is_shown(_sample(pixels, factor, _SPARSE), expected, size)):
+    more = (_sample(pixels, factor, _MORE_LOOKS, share) for share in (_LINE_SHARE, _SPARSE))
+    if px_per_mm and any(_is_shown(each, expected, size) for each in chain([tiles], more)):
         return px_per_mm
     return None
 
@@ -197,14 +199,14 @@ def _transform(dark: Pixels) -> _Tiles:
     return _Tiles(centres, np.array(spectra))
 
 
-def _sample(pixels: Pixels, factor: float, share: float = _LINE_SHARE) -> _Tiles:
-    """Spectra of some squares from all over a page that is ``factor`` times as large; only these are resized."""
+def _sample(pixels: Pixels, factor: float, looks: int, share: float = _LINE_SHARE) -> _Tiles:
+    """Spectra of ``looks`` squares a side, all over a page that is ``factor`` times as large; only they are resized."""
     height, width = pixels.shape[:2]
     rim = _KERNEL // 2
     side = min(round((_TILE + 2 * rim) / factor), height, width)
     small = round(side * factor)
     down, across = (
-        np.linspace(0, length - side, min(_CLOSE_LOOKS, round(1.5 * length / side)) if length > side else 1).astype(int)
+        np.linspace(0, length - side, min(looks, round(1.5 * length / side)) if length > side else 1).astype(int)
         for length in (height, width)
     )
     spectra, centres = [], []
