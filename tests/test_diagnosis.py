@@ -126,6 +126,18 @@ def test_two_ecgs_on_one_picture_are_refused(record: Record, layout: str, turn: 
         assert len(answer.quality["repeated_leads"]) > 6
 
 
+def test_two_ecgs_are_said_to_be_two_where_they_look_like_a_part_of_a_page(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = "Not all 12 leads are seen in this picture: show the whole page, with every lead"
+    monkeypatch.setattr(
+        diagnosis, "assess", lambda page: replace(assess(page), reason=part, likeness=-1.0, sharpness=1.0)
+    )
+    one = ecglens.render(record, "3x4+1", px_per_mm=5).pixels
+    assert diagnose(np.vstack([one, one])).reason == SEVERAL
+    assert diagnose(np.ascontiguousarray(one[: len(one) // 2])).reason == part
+
+
 def test_strips_are_leads_named_twice(record: Record) -> None:
     assert diagnose(ecglens.render(record, "3x4+3", px_per_mm=5)).quality["repeated_leads"] == ["II", "V1", "V5"]
 
