@@ -62,10 +62,12 @@ def doubts(
     ``positives`` are the labels that were called; ``settings`` is, of a page, ``Diagnosis.quality``, of which
     ``speed_from``, ``scale``, ``row_s`` and ``px_per_mm`` are asked for.
     """
-    found = _rare(record, measurements, "speed_from" in (settings or {})) + _unread(settings or {}, measurements)
-    if settings and "speed_from" in settings and limb_agreement(record) < LEAST_ALIKE:
+    settings = settings or {}
+    is_page = "speed_from" in settings
+    found = _rare(record, measurements, is_page) + _unread(settings, measurements)
+    if is_page and limb_agreement(record) < LEAST_ALIKE:
         found.append("the limb leads hardly fit each other: the page was misread, or shows more than one ECG")
-    if settings and settings.get("scale") == "grid" and _is_odd(settings):
+    if settings.get("scale") == "grid" and _is_odd(settings):
         found.append(
             f"rows of {settings['row_s']:.0f} s are rare: the grid may be misread, and rate and intervals with it"
         )

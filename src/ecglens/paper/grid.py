@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ecglens.paper.edges import darkest
-from ecglens.paper.page import Pixels
+from ecglens.paper.page import Pixels, enlargement
 from ecglens.paper.upright import as_paper
 
 Floats = npt.NDArray[np.float64]
@@ -80,13 +80,13 @@ class Grid:
 
     def px_per_mm(self, place: Floats) -> float:
         """Pixels a mm at a place (2,) of the picture, the mean of both ways."""
-        at = cv2.perspectiveTransform((place + np.array([(0, 0), (1, 0), (0, 1)]))[None], self.matrix)[0]
-        return float(abs(np.linalg.det(at[1:] - at[0])) ** -0.5)
+        return 1 / enlargement(self.matrix, place)
 
 
 class _Tiles(NamedTuple):
     centres: Floats  # (n, 2) pixels
     spectra: npt.NDArray[np.float32]  # (n, _TILE, _TILE) amplitude by frequency down and across
+    heights: tuple[Floats, Floats]  # the typical spectrum's at each frequency across, and down
 
 
 class _Period(NamedTuple):
@@ -114,7 +114,7 @@ def find_grid(picture: Pixels) -> Grid | None:
     side = _likely_side(picture.shape)
     if side < _SMALLEST:
         return None
-    return _lie(tiles, _common_period(tiles.spectra, side), np.array(picture.shape[::-1]))
+    return _lie(tiles, _common_period(tiles.heights, side), np.array(picture.shape[::-1]))
 
 
 def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
@@ -129,11 +129,11 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
     if min(height, width) * factor < _TILE:
         return px_per_mm
     tiles, size = _sample(pixels, factor, _CLOSE_LOOKS), np.array([width, height]) * factor
-    heights = _profiles(_typical(tiles.spectra))
-    period = _common_period(tiles.spectra, _likely_side((height, width)) * factor, _HARDLY_LIKELY)
+    period = _common_period(tiles.heights, _likely_side((height, width)) * factor, _HARDLY_LIKELY)
     found = period.mm * np.array([period.across, period.down])
     expected = _TILE / (px_per_mm * factor) if px_per_mm else np.inf
-    is_clearer = _clearness(heights, found) > _CLEARER * max(1.0, _clearness(heights, np.full(2, expected)))
+    claimed = max(1.0, _clearness(tiles.heights, np.full(2, expected)))
+    is_clearer = _clearness(tiles.heights, found) > _CLEARER * claimed
     grid = _lie(tiles, period, size) if is_clearer else None
     if grid is not None:
         true = grid.px_per_mm(size / 2) / factor
@@ -147,11 +147,10 @@ def check_scale(pixels: Pixels, px_per_mm: float | None) -> float | None:
 
 def _is_shown(tiles: _Tiles, frequency: float, size: npt.NDArray[Any]) -> bool:
     """Whether anything of lines 1 mm apart is seen at a frequency, or of lines 5 mm apart at a fifth of it."""
-    heights = _profiles(_typical(tiles.spectra))
-    if _clearness(heights, np.full(2, frequency)) > _FAINTEST:
+    if _clearness(tiles.heights, np.full(2, frequency)) > _FAINTEST:
         return True
     fifth = frequency / 5
-    clear = min(float(_comb(_stand_out(height), fifth * _ABOUT).max()) for height in heights)
+    clear = min(float(_comb(_stand_out(height), fifth * _ABOUT).max()) for height in tiles.heights)
     return _lie(tiles, _Period(fifth, fifth, GRID_MM, clear), size, _HINT) is not None
 
 
@@ -196,7 +195,7 @@ def _transform(dark: Pixels) -> _Tiles:
     down, across = (_starts(length) for length in dark.shape)
     spectra = [_spectrum(dark[y : y + _TILE, x : x + _TILE]) for y in down for x in across]
     centres = np.array([(x, y) for y in down for x in across]) + (_TILE - 1) / 2
-    return _Tiles(centres, np.array(spectra))
+    return _gathered(centres, spectra)
 
 
 def _sample(pixels: Pixels, factor: float, looks: int, share: float = _LINE_SHARE) -> _Tiles:
@@ -216,7 +215,12 @@ def _sample(pixels: Pixels, factor: float, looks: int, share: float = _LINE_SHAR
         first = max(0, (small - _TILE) // 2)
         spectra.append(_spectrum(lines(as_paper(near))[first : first + _TILE, first : first + _TILE], share))
         centres.append((x + (side - 1) / 2, y + (side - 1) / 2))
-    return _Tiles(np.array(centres) * factor, np.array(spectra))
+    return _gathered(np.array(centres) * factor, spectra)
+
+
+def _gathered(centres: Floats, spectra: list[npt.NDArray[np.float32]]) -> _Tiles:
+    both = np.array(spectra)
+    return _Tiles(centres, both, _profiles(_typical(both)))
 
 
 def _starts(length: int) -> list[int]:
@@ -246,10 +250,9 @@ def _taper() -> npt.NDArray[np.float32]:
     return np.outer(np.hanning(_TILE), np.hanning(_TILE)).astype(np.float32)
 
 
-def _common_period(spectra: npt.NDArray[np.float32], side: float, as_likely: float = _AS_LIKELY) -> _Period:
+def _common_period(heights: tuple[Floats, Floats], side: float, as_likely: float = _AS_LIKELY) -> _Period:
     """The period that lines 5 mm apart have in the squares; that of lines 1 mm apart, where these tell more."""
     periods = _PAGE_MM * (_TILE / GRID_MM / side)
-    heights = _profiles(_typical(spectra))
     profiles = [_stand_out(height) for height in heights]
     across, down = (_comb(profile, periods) for profile in profiles)
     apart, most = (round(unlike / float(np.log(_PAGE_MM[1] / _PAGE_MM[0]))) for unlike in (_UNLIKE, _MOST_UNLIKE))

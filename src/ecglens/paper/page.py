@@ -89,3 +89,9 @@ def transform(points: Points, matrix: npt.NDArray[np.float64]) -> Points:
         return moved
     homogeneous = np.column_stack([points.astype(np.float64), np.ones(len(points))]) @ matrix.T
     return (homogeneous[:, :2] / homogeneous[:, 2:]).astype(np.float32)
+
+
+def enlargement(matrix: npt.NDArray[np.float64], place: npt.NDArray[np.float64]) -> float:
+    """How many times as long a 3x3 projective matrix makes lengths at a place (2,), the mean of both ways."""
+    at = cv2.perspectiveTransform((place + np.array([(0, 0), (1, 0), (0, 1)]))[None], matrix)[0]
+    return float(abs(np.linalg.det(at[1:] - at[0])) ** 0.5)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ecglens.paper.edges import Edges, darkest, extent_of, find_edges, find_print, halve, measure_skew, shrink
 from ecglens.paper.grid import LONGEST, Grid, check_scale, find_grid
-from ecglens.paper.page import Page, Pixels, Points, transform
+from ecglens.paper.page import Page, Pixels, Points, enlargement, transform
 from ecglens.paper.upright import as_paper, find_turn, lightest
 
 Matrix = npt.NDArray[np.float64]
@@ -71,9 +71,7 @@ class Scan:
         if not self.page.px_per_mm:
             return page
         middle = (np.array(_size_of(page.pixels)) - 1) / 2
-        one, right, below = _map(middle + np.array([(0, 0), (1, 0), (0, 1)]), self.matrix)
-        grown = float(abs(np.linalg.det([right - one, below - one]))) ** 0.5
-        return replace(page, px_per_mm=self.page.px_per_mm / grown)
+        return replace(page, px_per_mm=self.page.px_per_mm / enlargement(self.matrix, middle))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
