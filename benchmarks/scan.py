@@ -1,9 +1,10 @@
-"""Measure how well ``ecglens.paper.scan`` straightens pictures of pages, and fit what tells which way is up.
+"""Measure how well ``ecglens.paper.scan`` straightens pictures of pages; fit what tells edges and which way is up.
 
     python benchmarks/scan.py --count 200                   corners, turn, px/mm and time, by way and by grade
     python benchmarks/scan.py --count 24 --sheet sheet.png  also a contact sheet of before and after
     python benchmarks/scan.py --photos DIR --sheet s.png    a contact sheet of the pictures in a folder, without truth
-    python benchmarks/scan.py --count 1000 --fit            fit and print the weights that are in upright.json
+    python benchmarks/scan.py --count 1000 --fit upright    fit and print the weights that are in upright.json
+    python benchmarks/scan.py --count 8000 --fit edges --seed 9300    those in edges.json (10 minutes)
 
 Pages are simulated records in every layout and in random styles, 2.5 to 8 pixels a mm, worn to grades 0.2 to 0.8 and
 turned by 0, 90, 180 or 270 degrees. Corners are right if no part of the sheet's outline in the picture is farther than
@@ -19,22 +20,29 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import Pool
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from ecglens.io import read
 from ecglens.paper import layouts, random_notes, random_style, render, wear
 from ecglens.paper.damage import WAYS
-from ecglens.paper.edges import shrink
+from ecglens.paper.edges import LIKELY, halve, judge, list_lines, shrink
 from ecglens.paper.page import NODE_MM, Page, Pixels
 from ecglens.paper.scan import Scan, straighten
 from ecglens.paper.upright import as_paper, describe_page, describe_rows, find_ink
 from ecglens.simulator import simulate
 
 Rng = np.random.Generator
+Layer = tuple[np.ndarray, np.ndarray]  # weights and offsets of a network
 SHARES = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)  # of WAYS
+WHITE = ("photocopy", "fax")  # ways that show white paper on white
+WORK = 720  # long side of the copy on which edges and print are looked for
+UNCLEAR = -1
+UNITS, EPOCHS, BATCH, NOISE = 16, 25, 256, 0.1  # of the network that tells edges; noise in standard deviations
 RHYTHMS = ((), (), (), ("AF",), ("ST",), ("SB",), ("RBBB",), ("LBBB",), ("1dAVb",))
 
 
@@ -103,7 +111,7 @@ def corner_error(found: Scan, case: Case, least: np.ndarray | None = None) -> fl
 
 def seen_error(found: Scan, case: Case) -> float:
     """``corner_error``, but a white copy's edge, which nothing shows, may lie anywhere beyond its print."""
-    return corner_error(found, case, case.printed if case.way in ("photocopy", "fax") else None)
+    return corner_error(found, case, case.printed if case.way in WHITE else None)
 
 
 def hull(corners: np.ndarray) -> np.ndarray:
@@ -153,12 +161,13 @@ def share(values: tuple[bool | None, ...]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def fit(samples: Iterator[Case]) -> None:
+def fit_upright(samples: Iterator[Case]) -> None:
     """Print the weights of ``upright`` as JSON; the shares that are right when four fifths judge the last fifth."""
     rows, pages = [], []
     for one in samples:
-        upright = straighten(turned(one.page, one.turn // 90)).page
-        work = shrink(upright.pixels, 720)
+        scan = straighten(turned(one.page, one.turn // 90))
+        upright = turned(scan.page, -scan.turn // 90 % 4)
+        work = shrink(upright.pixels, WORK)
         ink = find_ink(as_paper(work))
         rows.append(describe_rows(ink))
         scale = upright.px_per_mm and upright.px_per_mm * max(work.shape) / max(upright.pixels.shape)
@@ -171,6 +180,90 @@ def fit(samples: Iterator[Case]) -> None:
         print(f"# {name}: right {np.mean(np.concatenate(odds) > 0):.2%} of {len(values)}")
         weights[name] = [float(f"{weight:.4g}") for weight in regress(values / spread, ridge) / spread]
     print(json.dumps(weights))
+
+
+def fit_edges(count: int, seed: int) -> None:
+    """Print the network of ``edges`` as JSON, and how many sides it gets right when four fifths judge the last fifth.
+
+    A side is right if the line that is taken is its edge, or if none is taken and none of the lines is.
+    """
+    with Pool() as pool:
+        sides = [side for each in pool.starmap(label_lines, [(seed, k) for k in range(count)], 16) for side in each]
+    part = np.array([side[0] for side in sides]) % 5
+    network = train_edges([side[1:] for side, k in zip(sides, part, strict=True) if k])
+    right = []
+    for (_, traits, known), k in zip(sides, part, strict=True):
+        if k == 0 and len(traits) and (known != UNCLEAR).all():
+            odds = judge(traits, network)
+            best = int(odds.argmax())
+            right.append(known[best] == 1 if odds[best] > LIKELY else not known.any())
+    print(f"# edges: right {np.mean(right):.2%} of {len(right)} sides")
+    layers = [[shortened(values) for values in layer] for layer in train_edges([side[1:] for side in sides])]
+    print(json.dumps([{"weights": weights, "offsets": offsets} for weights, offsets in layers]))
+
+
+def shortened(values: np.ndarray) -> list:
+    """Four digits of each value."""
+    return [float(f"{each:.4g}") if values.ndim == 1 else shortened(each) for each in values]
+
+
+def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Each side of a case: its number, the traits of the lines that may be its edge (n, 19), and if these are (n,)."""
+    cv2.setNumThreads(1)
+    one = case(np.random.default_rng([seed, number]))
+    work = shrink(as_paper(halve(one.page.pixels, WORK)), WORK)
+    scale, size = work.shape[1] / one.page.pixels.shape[1], np.array(work.shape[1::-1])
+    assert one.page.nodes is not None
+    nodes, ink = one.page.nodes * scale, one.printed * scale
+    truth = np.roll([nodes[0, 0], nodes[0, -1], nodes[-1, -1], nodes[-1, 0]], -one.turn // 90 % 4, axis=0)
+    shares = np.linspace(0, 1, 41)[:, None]
+    sides = []
+    for side, lines in enumerate(list_lines(work)):
+        edge = truth[side] * (1 - shares) + truth[(side + 1) % 4] * shares
+        seen = edge[((edge > 2) & (edge < size - 3)).all(axis=1)]
+        known = [label(line.ends, seen, ink, float(np.hypot(*size)), one.way in WHITE) for line in lines]
+        sides.append((number, np.array([line.traits for line in lines]), np.array(known)))
+    return sides
+
+
+def label(ends: np.ndarray, edge: np.ndarray, ink: np.ndarray, diagonal: float, white: bool) -> int:
+    """1 if a line is the sheet's edge, of which ``edge`` is seen, 0 if not; ``UNCLEAR`` if nearly, or if it harms not.
+
+    That is, on a white copy, beyond what is printed.
+    """
+    along = (ends[1] - ends[0]) / np.hypot(*(ends[1] - ends[0]))
+    inward = np.array([-along[1], along[0]])
+    if white and ((ink - ends[0]) @ inward).min() > -0.005 * diagonal:
+        return UNCLEAR
+    if len(edge) < 3:
+        return 0
+    off = np.abs((edge - ends[0]) @ inward).max() / diagonal
+    return 1 if off < 0.012 else UNCLEAR if off < 0.02 else 0
+
+
+def train_edges(sides: list[tuple[np.ndarray, np.ndarray]]) -> list[Layer]:
+    """Fit a network of ``UNITS`` to lines' traits and what they are; how widely traits vary is in its weights."""
+    traits = np.concatenate([each for each, _ in sides if len(each)]).astype(np.float32)
+    known = np.concatenate([each for _, each in sides if len(each)])
+    traits, known = traits[known != UNCLEAR], known[known != UNCLEAR].astype(np.float32)
+    middle, spread = traits.mean(axis=0), traits.std(axis=0) + 1e-6
+    torch.manual_seed(0)
+    hidden, last = torch.nn.Linear(traits.shape[1], UNITS), torch.nn.Linear(UNITS, 1)
+    network = torch.nn.Sequential(hidden, torch.nn.ReLU(), last, torch.nn.Flatten(0))
+    rows, right = torch.from_numpy((traits - middle) / spread), torch.from_numpy(known)
+    steps = EPOCHS * -(-len(rows) // BATCH)
+    adam = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
+    for _ in range(EPOCHS):
+        for batch in torch.randperm(len(rows)).split(BATCH):
+            odds = network(rows[batch] + NOISE * torch.randn(len(batch), traits.shape[1]))
+            adam.zero_grad()
+            torch.nn.functional.binary_cross_entropy_with_logits(odds, right[batch]).backward()
+            adam.step()
+            schedule.step()
+    (weights, offsets), out = ((each.weight.detach().numpy().T, each.bias.detach().numpy()) for each in (hidden, last))
+    weights = weights / spread[:, None]
+    return [(weights, offsets - middle @ weights), out]
 
 
 def regress(rows: np.ndarray, ridge: float) -> np.ndarray:
@@ -228,12 +321,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="contact sheet to write (PNG)")
-    parser.add_argument("--fit", action="store_true")
+    parser.add_argument("--fit", choices=("upright", "edges"), help="what to fit instead")
     parser.add_argument("--photos", type=Path, help="folder of pictures to straighten instead")
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
     if chosen.fit:
-        fit(cases(chosen.count, chosen.seed))
+        fit_edges(chosen.count, chosen.seed) if chosen.fit == "edges" else fit_upright(cases(chosen.count, chosen.seed))
         return
     if chosen.photos:
         pages = [page for path in sorted(chosen.photos.iterdir()) if isinstance(page := read(path), Page)]

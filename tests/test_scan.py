@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ecglens.paper import scan
+from ecglens.paper import scan, wear
 from ecglens.paper.drawing import render
 from ecglens.paper.edges import Edges, find_edges
 from ecglens.paper.furniture import Notes
@@ -66,6 +66,15 @@ def on_paper(scan: Scan) -> Points:
 def test_the_sheet_is_found_on_a_desk(photo: Page) -> None:
     diagonal = np.hypot(*photo.pixels.shape[:2])
     assert np.abs(straighten(photo).corners - SLANTED).max() < 0.01 * diagonal
+
+
+@pytest.mark.parametrize("seed", [17, 21, 38])
+def test_moire_across_a_screen_and_its_frame_hides_no_edge(seed: int, record: Record) -> None:
+    page = wear(render(record, "3x4+1", "red", px_per_mm=4), 0.6, np.random.default_rng(seed), ways=("screen",))
+    assert page.nodes is not None
+    diagonal = np.hypot(*page.pixels.shape[:2])
+    corners = page.nodes[[0, 0, -1, -1], [0, -1, -1, 0]]
+    assert np.abs(straighten(page).corners - corners).max() < 0.02 * diagonal
 
 
 def test_two_edges_that_run_together_are_those_of_a_slanted_sheet(record: Record) -> None:

@@ -1,10 +1,16 @@
 """Find where the sheet ends in a picture: its edges, or, where white paper lies on white, what is printed on it.
 
-An edge is a straight line with a step in colour along it, further off which the colours stay different, and that
-neither traces nor lines of a grid cross. All is looked for on reduced copies.
+An edge is a straight line with a step in colour along it. Shadows, creases, traces, the ends of a coloured grid on
+white paper and the frames of screens are such lines, too: which of the clearest lines is the sheet's edge a small
+network says by the colours and the print beside it. Its weights, in ``edges.json``, are fitted on drawn pages
+(``benchmarks/scan.py --fit edges``). All is looked for on reduced copies.
 """
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Final
 
 import cv2
@@ -15,7 +21,10 @@ from ecglens.paper.page import Pixels
 
 Floats = npt.NDArray[np.float64]
 Size = tuple[int, int]  # width, height
+Layer = tuple[Floats, Floats]  # of a network: weights and offsets
 Edges = tuple[Floats | None, Floats | None, Floats | None, Floats | None]
+
+LIKELY: Final = 0.4  # log-odds from which on a line is taken for an edge
 
 _COARSE: Final = 240  # long side of the copy on which the edges are looked for
 _DEEPEST: Final = 0.42  # share of the picture that may be to one side of the sheet
@@ -23,22 +32,26 @@ _NARROW: Final = 24  # pixels of a coarse copy that has no room for edges
 _SLANT: Final = 0.22  # of an edge
 _STEP: Final = 3.0  # pixels of the coarse copy between lines that are tried
 _CAP: Final = 24  # step in colour (0-255) beyond which an edge is no clearer
-_MIN_EDGE: Final = 7.0  # mean step along an edge of the sheet
-_DEEPER: Final = 40.0  # more at an edge that lies deep in the picture
-_MIN_LASTING: Final = 5.0  # step in colour that is left further off
-_LEVEL: Final = 0.008  # slope of a line that is level in a drawn page
 _WHITE: Final = 235
 _SEEN: Final = 0.3  # share of an edge that is in the picture at least
-_CROSSING: Final = 0.35  # correlation of what is on both sides of a line, from which on paper goes on beyond it
-_SHADOW: Final = 0.3  # share of the light that a shadow takes away at a clear line
-_OVERRULED: Final = 2.0  # correlation that is due to other things, such as moire, where more of the light is missing
-_FRAME: Final = 1.3  # how much brighter a wall is than the frame of a screen at least
 _INK: Final = 16  # darkness (0-255) of print at least
 _RIM: Final = 8  # pixels at the picture's edges in which print is not looked for
 _FEW: Final = 12  # points in five rows that are no print
 _SPECK: Final = 6  # pixels of the longest side of a speck
 _ENOUGH: Final = 2500  # points that say how rows lie
-_TRIES: Final = 3  # lines looked at on each side of the sheet
+_APART: Final = 12.0  # pixels, at both ends together, by which lines are higher or lower than others at least
+_SLEWED: Final = 30.0  # or by which their slopes differ
+_TRIES: Final = 5  # lines looked at on each side of the sheet
+_CLEAR: Final = 6  # step in colour (0-255) that is seen
+_FEWEST: Final = 20  # columns of a line that must be in the picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A line that may be an edge of the sheet: ``ends`` (2, 2), clockwise, pixels; ``traits`` (19,) say what it is."""
+
+    ends: Floats
+    traits: Floats
 
 
 def shrink(pixels: Pixels, long: int, how: int = cv2.INTER_LINEAR) -> Pixels:
@@ -67,14 +80,49 @@ def darkest(picture: Pixels) -> Pixels:
 
 def find_edges(work: Pixels) -> Edges:
     """The sheet's upper, right, lower and left edge, each two points, clockwise; None where none is in the picture."""
+    top, right, bottom, left = (_likeliest(lines) for lines in list_lines(work))
+    return top, right, bottom, left
+
+
+def list_lines(work: Pixels) -> list[list[Line]]:
+    """What may be the sheet's upper, right, lower and left edge: on each side the lines with the clearest steps."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (13, 13))
     coarse = shrink(np.asarray(cv2.morphologyEx(work, cv2.MORPH_CLOSE, kernel), np.uint8), _COARSE)
+    if min(coarse.shape[:2]) < _NARROW:
+        return [[] for _ in range(4)]
     wide = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
     ink = np.asarray(cv2.morphologyEx(darkest(work), cv2.MORPH_BLACKHAT, wide), np.uint8)
-    found = [_find_edge(_seen_from(coarse, side), _seen_from(ink, side)) for side in range(4)]
     size = (work.shape[1], work.shape[0])
-    top, right, bottom, left = (None if e is None else _seen_back(e, side, size) for side, e in enumerate(found))
-    return top, right, bottom, left
+    return [
+        [
+            Line(_seen_back(line.ends, side, size), line.traits)
+            for line in _list_upper(_seen_from(coarse, side), _seen_from(ink, side))
+        ]
+        for side in range(4)
+    ]
+
+
+def _likeliest(lines: list[Line]) -> Floats | None:
+    """The line that is most likely an edge, if one is."""
+    if not lines:
+        return None
+    odds = judge(np.array([line.traits for line in lines]), _network())
+    best = int(odds.argmax())
+    return lines[best].ends if odds[best] > LIKELY else None
+
+
+def judge(traits: Floats, network: list[Layer]) -> Floats:
+    """Return log-odds (n,) that lines of ``traits`` (n, 19) are edges of the sheet."""
+    for weights, offsets in network[:-1]:
+        traits = np.maximum(traits @ weights + offsets, 0)
+    weights, offsets = network[-1]
+    return np.asarray((traits @ weights + offsets)[:, 0], np.float64)
+
+
+@cache
+def _network() -> list[Layer]:
+    text = resources.files(__package__).joinpath("edges.json").read_text(encoding="utf-8")
+    return [(np.array(layer["weights"]), np.array(layer["offsets"])) for layer in json.loads(text)]
 
 
 def _seen_from(picture: Pixels, side: int) -> Pixels:
@@ -91,61 +139,68 @@ def _seen_back(line: Floats, side: int, size: Size) -> Floats:
     return line
 
 
-def _find_edge(coarse: Pixels, ink: Pixels) -> Floats | None:
-    """The sheet's upper edge in pixels of ``ink``: the line with the clearest step in colour that ends the paper."""
-    if min(coarse.shape[:2]) < _NARROW:
-        return None
-    across, down = ink.shape[1] / coarse.shape[1], ink.shape[0] / coarse.shape[0]
-    fallback = None
-    for left, right, step in _clearest(coarse):
-        deep = max(0.0, (left + right) / 2 / len(coarse))
-        line = np.array([(0.0, left), (coarse.shape[1] - 1, right)])
-        fine = np.asarray((line + 0.5) * (across, down) - 0.5, np.float64)
-        outside, inside = _beside(coarse, line)
-        clear = step >= _MIN_EDGE + _DEEPER * deep and _ends_paper(line, outside, inside)
-        if not clear or _crossing(ink, fine) > _most_crossing(deep, outside, inside):
-            continue
-        if fallback is None and outside.mean() > _FRAME * inside.mean():
-            fallback = fine  # may be where a wall ends and a screen's frame begins
-        elif fallback is None or outside.mean() < inside.mean():
-            return fine
-    return fallback
+def _list_upper(coarse: Pixels, ink: Pixels) -> list[Line]:
+    """Lines that may be the sheet's upper edge, in pixels of ``ink``."""
+    steps = _steps(coarse)
+    lines = list(_clearest(steps))
+    height, width = coarse.shape[:2]
+    size = np.array([ink.shape[1] / width, ink.shape[0] / height])
+    third = coarse[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
+    paper = np.median(third.reshape(-1, 3), axis=0)
+    found = []
+    for rank, (left, right, step) in enumerate(lines):
+        ends = np.array([(0.0, left), (width - 1, right)])
+        fine = np.asarray((ends + 0.5) * size - 0.5, np.float64)
+        middle = (left + right) / 2
+        outer, inner = (
+            max((other[2] for other in lines if sign * ((other[0] + other[1]) / 2 - middle) > _STEP), default=0.0)
+            for sign in (-1, 1)
+        )
+        place = [rank, max(0.0, middle / height), abs(left - right) / width]
+        clear = [step, _constancy(steps[3], ends), outer, inner]
+        found.append(Line(fine, np.array([*place, *clear, *_colours(coarse, ends, paper), *_print_beside(ink, fine)])))
+    return found
 
 
-def _beside(coarse: Pixels, line: Floats) -> tuple[Floats, Floats]:
-    """The mean colours a little above and below a line; as of a lid where too little of either is in the picture."""
+def _constancy(steps: npt.NDArray[np.float32], line: Floats) -> float:
+    """The share of a line's columns in which its step is clear."""
+    columns = np.arange(2, steps.shape[1] - 2)
+    rows = np.rint(np.interp(columns, line[:, 0], line[:, 1])).astype(np.intp)
+    inside = (rows > 0) & (rows < len(steps) - 1)
+    return float((steps[rows[inside], columns[inside]] > _CLEAR).sum() / len(columns))
+
+
+def _colours(coarse: Pixels, line: Floats, paper: Floats) -> list[float]:
+    """How what is above and below a line differ in colour, from each other and from ``paper``, as shares of the light.
+
+    That is: if too little of either is in the picture (0 or 1, and then 0); the largest difference, that of
+    brightness, that of saturation; saturation and brightness above; the difference to ``paper`` above and below.
+    """
     columns = np.arange(2, coarse.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])
     rows = [np.rint(middle + side * np.arange(3, 9)[:, None]) for side in (-1, 1)]
     above, below = ([_strip(coarse[..., c], each, columns, 2) for c in range(3)] for each in rows)
     both = above[0][1] & below[0][1]
-    if both.sum() < 20:
-        return np.full(3, 255.0), np.full(3, 255.0 - _MIN_LASTING)
+    if both.sum() < _FEWEST:
+        return [1.0] + [0.0] * 7
     outside, inside = (np.array([values[both].mean() for values, _ in strips]) for strips in (above, below))
-    return outside, inside
+    light = max(1.0, outside.max(), inside.max())
+    outside, inside, paper = outside / light, inside / light, paper / light
+    return [
+        0.0,
+        np.abs(outside - inside).max(),
+        outside.mean() - inside.mean(),
+        np.ptp(outside) - np.ptp(inside),
+        np.ptp(outside),
+        outside.min(),
+        np.abs(outside - paper).max(),
+        np.abs(inside - paper).max(),
+    ]
 
 
-def _ends_paper(line: Floats, outside: Floats, inside: Floats) -> bool:
-    """Whether the colours beside a line differ, as they do not at a trace or a crease.
-
-    What is white above a level line is a margin of a drawn page, or a scanner's lid that does no harm.
-    """
-    level = abs(line[1, 1] - line[0, 1]) < _LEVEL * (line[1, 0] + 1)
-    if level and outside.min() > _WHITE and (outside >= inside - 1).all():
-        return False
-    return bool(np.abs(outside - inside).max() >= _MIN_LASTING)
-
-
-def _most_crossing(deep: float, outside: Floats, inside: Floats) -> float:
-    """How alike both sides of an edge may be: the less, the deeper it lies; more where the light changes much."""
-    lasting = float(np.abs(outside - inside).max()) / max(1.0, outside.max(), inside.max())
-    return float(_CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, lasting - _SHADOW))
-
-
-def _clearest(coarse: Pixels) -> Iterator[tuple[float, float, float]]:
+def _clearest(steps: npt.NDArray[np.float32]) -> Iterator[tuple[float, float, float]]:
     """Lines from left to right with the clearest steps: their heights at both ends and the step, clearest first."""
-    height, width = coarse.shape[:2]
-    steps = _steps(coarse)
+    _, height, width = steps.shape
     ends = np.arange(-0.12 * height, _DEEPEST * height, _STEP)
     left, right = (each.ravel() for each in np.meshgrid(ends, ends, indexing="ij"))
     fair = (np.abs(left - right) < _SLANT * width) & (np.maximum(left, right) > _STEP / 2)
@@ -158,7 +213,8 @@ def _clearest(coarse: Pixels) -> Iterator[tuple[float, float, float]]:
         exact = _clarity(steps, near[0], near[1], np.arange(2, width - 2, 3))
         finest = int(exact.argmax())
         yield float(near[0][finest]), float(near[1][finest]), float(exact[finest])
-        clear = np.where(np.abs(left - left[best]) + np.abs(right - right[best]) < 12, 0, clear)
+        higher, steeper = left - left[best] + right - right[best], left - left[best] - right + right[best]
+        clear = np.where((np.abs(higher) < _APART) & (np.abs(steeper) < _SLEWED), 0, clear)
 
 
 def _steps(coarse: Pixels) -> npt.NDArray[np.float32]:
@@ -185,17 +241,21 @@ def _clarity(
     return np.where(count < _SEEN * len(columns), 0, clear)
 
 
-def _crossing(ink: Pixels, line: Floats) -> float:
-    """How much what is printed above a line is like what is below it: lines of a grid, or traces, that cross it."""
+def _print_beside(ink: Pixels, line: Floats) -> list[float]:
+    """How much what is printed above a line is like what is below it, how rough both are, and their share in view.
+
+    Lines of a grid and traces cross what is no edge; so does moire.
+    """
     columns = np.arange(2, ink.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])
     above, below = (_strip(ink, np.rint(middle + side * np.arange(4, 13)[:, None]), columns, 5) for side in (-1, 1))
     both = above[1] & below[1]
-    if both.sum() < 60:
-        return 0.0
+    if both.sum() < 3 * _FEWEST:
+        return [0.0, 0.0, 0.0, float(both.mean())]
     one, other = (_rough(strip[0][both]) for strip in (above, below))
     shifted = [(one[3 + k : len(one) - 3 + k], other[3:-3]) for k in range(-3, 4)]
-    return max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
+    alike = max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
+    return [alike, float(np.abs(one).mean()), float(np.abs(other).mean()), float(both.mean())]
 
 
 def _strip(
