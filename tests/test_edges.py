@@ -1,10 +1,12 @@
 """Where a sheet ends: at its edges, or, white on white, at its print."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
 
-from ecglens.paper.edges import Edges, extent_of, find_edges, find_print, halve, measure_skew, shrink
+from ecglens.paper.edges import Edges, extent_of, find_edges, find_print, halve, list_lines, measure_skew, shrink
 from ecglens.paper.page import Pixels, Points
 
 CORNERS = np.array([(40, 35), (690, 47), (680, 450), (55, 430)])
@@ -36,22 +38,26 @@ def distances(edges: Edges, corners: Points) -> list[float]:
     return far
 
 
-@pytest.mark.parametrize(("desk", "paper"), [(60, 220), (220, 150), (120, 180)])
+@pytest.mark.parametrize(("desk", "paper"), [(60, 220), (200, 90), (120, 180)])
 def test_the_edges_of_a_sheet_are_found(desk: int, paper: int) -> None:
     assert max(distances(find_edges(sheet(desk, paper)), CORNERS)) < 9  # pixels of 720
 
 
-@pytest.mark.parametrize("colour", [(250, 215, 215), (215, 240, 220)])
-def test_the_end_of_a_coloured_grid_on_white_paper_is_no_edge(colour: tuple[int, int, int]) -> None:
-    picture = sheet(70, 235)
-    middle = CORNERS.mean(axis=0)
-    area = np.rint(middle + (CORNERS - middle) * (0.94, 0.8)).astype(np.int32)
-    cv2.fillPoly(picture, [area], colour, cv2.LINE_AA)
-    assert max(distances(find_edges(picture), CORNERS)) < 9
+def test_lines_differ_and_turn_with_the_picture() -> None:
+    picture = sheet(60, 220)
+    lines, turned = list_lines(picture), list_lines(np.ascontiguousarray(np.rot90(picture, -1)))
+    for side in range(4):
+        ends = [line.ends for line in lines[side]]
+        assert all(np.abs(one - other).max() > 4 for one, other in itertools.combinations(ends, 2))
+        clearest, same = lines[side][0], turned[(side + 1) % 4][0]
+        across = np.column_stack([len(picture) - 1 - clearest.ends[:, 1], clearest.ends[:, 0]])
+        assert np.abs(same.ends - across).max() < 6
+        assert same.traits == pytest.approx(clearest.traits, abs=0.5)
 
 
 def test_an_even_picture_has_neither_edges_nor_print() -> None:
     blank = np.full((480, 720, 3), 250, np.uint8)
+    assert list_lines(blank) == [[], [], [], []]
     assert find_edges(blank) == (None, None, None, None)
     assert len(find_print(blank)) == 0
     assert measure_skew(find_print(blank)) == 0

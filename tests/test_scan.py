@@ -1,5 +1,7 @@
 """A picture of a page becomes a page: found, flat, upright, to scale; what is already so stays as it is."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -66,6 +68,13 @@ def on_paper(scan: Scan) -> Points:
 def test_the_sheet_is_found_on_a_desk(photo: Page) -> None:
     diagonal = np.hypot(*photo.pixels.shape[:2])
     assert np.abs(straighten(photo).corners - SLANTED).max() < 0.01 * diagonal
+
+
+@pytest.mark.parametrize("light", [0.5, 0.7, 0.9])
+def test_a_dim_sheet_is_found_on_a_brighter_desk(light: float, flat: Page) -> None:
+    dim = replace(flat, pixels=np.asarray(flat.pixels * light, np.uint8))
+    page, _ = photograph(dim, SLANTED, (1500, 920), desk=245)
+    assert np.abs(straighten(page).corners - SLANTED).max() < 0.02 * np.hypot(1500, 920)
 
 
 @pytest.mark.parametrize("seed", [17, 21, 38])

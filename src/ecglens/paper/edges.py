@@ -24,8 +24,6 @@ Size = tuple[int, int]  # width, height
 Layer = tuple[Floats, Floats]  # of a network: weights and offsets
 Edges = tuple[Floats | None, Floats | None, Floats | None, Floats | None]
 
-LIKELY: Final = 0.4  # log-odds from which on a line is taken for an edge
-
 _COARSE: Final = 240  # long side of the copy on which the edges are looked for
 _DEEPEST: Final = 0.42  # share of the picture that may be to one side of the sheet
 _NARROW: Final = 24  # pixels of a coarse copy that has no room for edges
@@ -39,16 +37,21 @@ _RIM: Final = 8  # pixels at the picture's edges in which print is not looked fo
 _FEW: Final = 12  # points in five rows that are no print
 _SPECK: Final = 6  # pixels of the longest side of a speck
 _ENOUGH: Final = 2500  # points that say how rows lie
-_APART: Final = 12.0  # pixels, at both ends together, by which lines are higher or lower than others at least
-_SLEWED: Final = 30.0  # or by which their slopes differ
-_TRIES: Final = 5  # lines looked at on each side of the sheet
+_APART: Final = 12.0  # pixels of the coarse copy, the ends' together, by which a line is higher or lower than others
+_SLEWED: Final = 30.0  # or by which it rises or falls more from end to end
+_TRIES: Final = 3  # lines looked at on each side of the sheet
 _CLEAR: Final = 6  # step in colour (0-255) that is seen
-_FEWEST: Final = 20  # columns of a line that must be in the picture
+_LIKELY: Final = 0.4  # log-odds from which on a line is taken for an edge (pages of seeds 321 and 7001)
+_FEWEST: Final = 20  # columns of the coarse copy in which a line must be seen; thrice as many of the other
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A line that may be an edge of the sheet: ``ends`` (2, 2), clockwise, pixels; ``traits`` (19,) say what it is."""
+    """A line that may be an edge of the sheet.
+
+    ``ends`` (2, 2) are pixels of the picture it was found in, clockwise around the sheet. ``traits`` (19,) say what it
+    is like: where it lies and how clear it is (7), the colours (8) and the print (4) on both sides.
+    """
 
     ends: Floats
     traits: Floats
@@ -85,7 +88,7 @@ def find_edges(work: Pixels) -> Edges:
 
 
 def list_lines(work: Pixels) -> list[list[Line]]:
-    """What may be the sheet's upper, right, lower and left edge: on each side the lines with the clearest steps."""
+    """What may be the sheet's upper, right, lower and left edge: four lists of three lines at most, clearest first."""
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (13, 13))
     coarse = shrink(np.asarray(cv2.morphologyEx(work, cv2.MORPH_CLOSE, kernel), np.uint8), _COARSE)
     if min(coarse.shape[:2]) < _NARROW:
@@ -103,24 +106,24 @@ def list_lines(work: Pixels) -> list[list[Line]]:
 
 
 def _likeliest(lines: list[Line]) -> Floats | None:
-    """The line that is most likely an edge, if one is."""
-    if not lines:
+    """The ends of the line that is most likely an edge, if one is."""
+    best = choose(np.array([line.traits for line in lines]), _network())
+    return None if best is None else lines[best].ends
+
+
+def choose(traits: Floats, network: list[Layer]) -> int | None:
+    """Return the number of the line that is most likely an edge, by ``traits`` (n, 19) of each; None if none is."""
+    if not len(traits):
         return None
-    odds = judge(np.array([line.traits for line in lines]), _network())
+    (weights, offsets), (last, offset) = network
+    odds = (np.maximum(traits @ weights + offsets, 0) @ last + offset)[:, 0]
     best = int(odds.argmax())
-    return lines[best].ends if odds[best] > LIKELY else None
-
-
-def judge(traits: Floats, network: list[Layer]) -> Floats:
-    """Return log-odds (n,) that lines of ``traits`` (n, 19) are edges of the sheet."""
-    for weights, offsets in network[:-1]:
-        traits = np.maximum(traits @ weights + offsets, 0)
-    weights, offsets = network[-1]
-    return np.asarray((traits @ weights + offsets)[:, 0], np.float64)
+    return best if odds[best] > _LIKELY else None
 
 
 @cache
 def _network() -> list[Layer]:
+    """Weights and offsets of a hidden layer, (19, 16) and (16,), and of the last, (16, 1) and (1,)."""
     text = resources.files(__package__).joinpath("edges.json").read_text(encoding="utf-8")
     return [(np.array(layer["weights"]), np.array(layer["offsets"])) for layer in json.loads(text)]
 
@@ -140,17 +143,17 @@ def _seen_back(line: Floats, side: int, size: Size) -> Floats:
 
 
 def _list_upper(coarse: Pixels, ink: Pixels) -> list[Line]:
-    """Lines that may be the sheet's upper edge, in pixels of ``ink``."""
+    """Lines that may be the sheet's upper edge, in pixels of ``ink``; ``coarse`` is the same picture, reduced."""
     steps = _steps(coarse)
     lines = list(_clearest(steps))
     height, width = coarse.shape[:2]
-    size = np.array([ink.shape[1] / width, ink.shape[0] / height])
+    scale = np.array([ink.shape[1] / width, ink.shape[0] / height])
     third = coarse[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3]
-    paper = np.median(third.reshape(-1, 3), axis=0)
+    paper = np.median(third.reshape(-1, 3), axis=0)  # whatever else is in the picture, its middle is paper
     found = []
     for rank, (left, right, step) in enumerate(lines):
         ends = np.array([(0.0, left), (width - 1, right)])
-        fine = np.asarray((ends + 0.5) * size - 0.5, np.float64)
+        fine = np.asarray((ends + 0.5) * scale - 0.5, np.float64)
         middle = (left + right) / 2
         outer, inner = (
             max((other[2] for other in lines if sign * ((other[0] + other[1]) / 2 - middle) > _STEP), default=0.0)
@@ -162,27 +165,23 @@ def _list_upper(coarse: Pixels, ink: Pixels) -> list[Line]:
     return found
 
 
-def _constancy(steps: npt.NDArray[np.float32], line: Floats) -> float:
-    """The share of a line's columns in which its step is clear."""
-    columns = np.arange(2, steps.shape[1] - 2)
+def _constancy(step: npt.NDArray[np.float32], line: Floats) -> float:
+    """The share of a line's columns with a clear step, by ``step`` (H, W); beyond the picture there is none."""
+    columns = np.arange(2, step.shape[1] - 2)
     rows = np.rint(np.interp(columns, line[:, 0], line[:, 1])).astype(np.intp)
-    inside = (rows > 0) & (rows < len(steps) - 1)
-    return float((steps[rows[inside], columns[inside]] > _CLEAR).sum() / len(columns))
+    inside = (rows > 0) & (rows < len(step) - 1)
+    return float((step[rows[inside], columns[inside]] > _CLEAR).sum() / len(columns))
 
 
 def _colours(coarse: Pixels, line: Floats, paper: Floats) -> list[float]:
-    """How what is above and below a line differ in colour, from each other and from ``paper``, as shares of the light.
-
-    That is: if too little of either is in the picture (0 or 1, and then 0); the largest difference, that of
-    brightness, that of saturation; saturation and brightness above; the difference to ``paper`` above and below.
-    """
+    """The colours above and below a line and of the ``paper`` (3,), as eight shares of the brightest of both sides."""
     columns = np.arange(2, coarse.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])
     rows = [np.rint(middle + side * np.arange(3, 9)[:, None]) for side in (-1, 1)]
     above, below = ([_strip(coarse[..., c], each, columns, 2) for c in range(3)] for each in rows)
     both = above[0][1] & below[0][1]
     if both.sum() < _FEWEST:
-        return [1.0] + [0.0] * 7
+        return [1.0] + [0.0] * 7  # too little of either side is in the picture
     outside, inside = (np.array([values[both].mean() for values, _ in strips]) for strips in (above, below))
     light = max(1.0, outside.max(), inside.max())
     outside, inside, paper = outside / light, inside / light, paper / light
@@ -190,9 +189,9 @@ def _colours(coarse: Pixels, line: Floats, paper: Floats) -> list[float]:
         0.0,
         np.abs(outside - inside).max(),
         outside.mean() - inside.mean(),
-        np.ptp(outside) - np.ptp(inside),
+        np.ptp(outside) - np.ptp(inside),  # how much more colourful
         np.ptp(outside),
-        outside.min(),
+        outside.min(),  # how near to white
         np.abs(outside - paper).max(),
         np.abs(inside - paper).max(),
     ]
@@ -209,6 +208,8 @@ def _clearest(steps: npt.NDArray[np.float32]) -> Iterator[tuple[float, float, fl
     around = np.arange(-2, 2.5, 0.5) * _STEP / 2
     for _ in range(_TRIES):
         best = int(clear.argmax())
+        if clear[best] <= 0:
+            return
         near = [each.ravel() for each in np.meshgrid(left[best] + around, right[best] + around)]
         exact = _clarity(steps, near[0], near[1], np.arange(2, width - 2, 3))
         finest = int(exact.argmax())
@@ -242,9 +243,9 @@ def _clarity(
 
 
 def _print_beside(ink: Pixels, line: Floats) -> list[float]:
-    """How much what is printed above a line is like what is below it, how rough both are, and their share in view.
+    """How much the print above a line is like that below it, how rough either is, and the share of columns in view.
 
-    Lines of a grid and traces cross what is no edge; so does moire.
+    A grid's lines and traces cross a line that is no edge; but moire crosses edges, too.
     """
     columns = np.arange(2, ink.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])

@@ -125,8 +125,7 @@ def straighten(page: Page) -> Scan:
     if min(given) < MIN_SIDE:
         return Scan(page, _rectangle(given).astype(np.float32), 0, np.eye(3))
     fine = halve(page.pixels, _FINEST)
-    long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
-    small = as_paper(halve(fine, long))
+    small, long = _reduced(fine, given)
     work = shrink(small, long)
     lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
     flat = _lay_flat(work, find_grid(lines))
@@ -134,6 +133,17 @@ def straighten(page: Page) -> Scan:
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
         return _straightened(page, fine, work, _stay(_size_of(work), None))
     return scan
+
+
+def working_copy(picture: Pixels) -> Pixels:
+    """Return the copy of a picture in which its edges are looked for, dark on light."""
+    return shrink(*_reduced(picture, _size_of(picture)))
+
+
+def _reduced(picture: Pixels, given: Size) -> tuple[Pixels, int]:
+    """A copy, dark on light, of a picture that had size ``given``, and the long side to which it is to be reduced."""
+    long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
+    return as_paper(halve(picture, long)), long
 
 
 def _agrees(page: Page, flat: _Pose) -> bool:

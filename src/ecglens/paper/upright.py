@@ -4,7 +4,7 @@ Traces run along rows, so rows and columns of a page on its side are easily told
 page turned by 180 degrees is still an ECG, only backwards and inverted. What tells is the shape of printed letters and
 words, where they stand on the page and against the traces, and the beat: T follows QRS, and is larger than P. Each
 property changes its sign when the page is turned by 180 degrees, so one weighted sum is the log-odds of either way.
-The weights, in ``upright.json``, are fitted on drawn pages (``benchmarks/scan.py --fit``).
+The weights, in ``upright.json``, are fitted on drawn pages (``benchmarks/scan.py --fit upright``).
 """
 
 import json
