@@ -3,7 +3,7 @@
     python benchmarks/scan.py --count 200                   corners, turn, px/mm and time, by way and by grade
     python benchmarks/scan.py --count 24 --sheet sheet.png  also a contact sheet of before and after
     python benchmarks/scan.py --photos DIR --sheet s.png    a contact sheet of the pictures in a folder, without truth
-    python benchmarks/scan.py --count 1000 --fit upright    fit and print the weights that are in upright.json
+    python benchmarks/scan.py --count 3000 --fit upright    fit and print the weights that are in upright.json
     python benchmarks/scan.py --count 8000 --fit edges --seed 9300    those in edges.json (10 minutes,
                                                             needs the extra ``train``)
 
@@ -163,25 +163,29 @@ def share(values: tuple[bool | None, ...]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def fit_upright(samples: Iterator[Case]) -> None:
+def fit_upright(count: int, seed: int) -> None:
     """Print the weights of ``upright`` as JSON; the shares that are right when four fifths judge the last fifth."""
-    rows, pages = [], []
-    for one in samples:
-        scan = straighten(turned(one.page, one.turn // 90))
-        upright = turned(scan.page, -scan.turn // 90 % 4).pixels
-        work = shrink(upright, 720)
-        ink = find_ink(as_paper(work))
-        rows.append(describe_rows(ink))
-        scale = scan.page.px_per_mm and scan.page.px_per_mm * max(work.shape) / max(upright.shape)
-        pages.append(describe_page(ink, scale))
+    described = list(spread(partial(describe_upright, seed), range(count)))
+    rows, pages = ([each[k] for each in described] for k in range(2))
     weights = {}
     for name, values, ridge in (("lying", np.array(rows), 3.0), ("upright", np.array(pages), 20.0)):
-        spread = np.sqrt((values**2).mean(axis=0)) + 1e-9
+        usual = np.sqrt((values**2).mean(axis=0)) + 1e-9
         part = np.arange(len(values)) % 5
-        odds = [values[part == k] / spread @ regress(values[part != k] / spread, ridge) for k in range(5)]
+        odds = [values[part == k] / usual @ regress(values[part != k] / usual, ridge) for k in range(5)]
         print(f"# {name}: right {np.mean(np.concatenate(odds) > 0):.2%} of {len(values)}")
-        weights[name] = shortened(regress(values / spread, ridge) / spread)
+        weights[name] = shortened(regress(values / usual, ridge) / usual)
     print(json.dumps(weights))
+
+
+def describe_upright(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """``describe_rows`` and ``describe_page`` of a case's page, straightened and upright."""
+    one = case(np.random.default_rng([seed, number]))
+    scan = straighten(turned(one.page, one.turn // 90))
+    upright = turned(scan.page, -scan.turn // 90 % 4).pixels
+    work = shrink(upright, 720)
+    ink = find_ink(as_paper(work))
+    scale = scan.page.px_per_mm and scan.page.px_per_mm * max(work.shape) / max(upright.shape)
+    return describe_rows(ink), describe_page(ink, scale)
 
 
 def fit_edges(count: int, seed: int) -> None:
@@ -347,10 +351,8 @@ def main() -> None:
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
     if chosen.fit:
-        if chosen.fit == "edges":
-            fit_edges(chosen.count, chosen.seed)
-        else:
-            fit_upright(cases(chosen.count, chosen.seed))
+        fit = fit_edges if chosen.fit == "edges" else fit_upright
+        fit(chosen.count, chosen.seed)
         return
     if chosen.photos:
         pages = [page for path in sorted(chosen.photos.iterdir()) if isinstance(page := read(path), Page)]
