@@ -219,7 +219,7 @@ def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarra
     work = working_copy(page.pixels)
     scale = work.shape[1] / page.pixels.shape[1]
     nodes, ink = ((points + 0.5) * scale - 0.5 for points in (one.page.nodes, one.printed))
-    truth = [nodes[0], nodes[:, -1], nodes[-1, ::-1], nodes[::-1, 0]]  # of the upright sheet, clockwise
+    truth = sides_of(nodes)
     sides = []
     for side, lines in enumerate(list_lines(work)):
         edge = truth[(side + one.turn // 90) % 4]
@@ -228,12 +228,16 @@ def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarra
     return sides
 
 
+def sides_of(nodes: np.ndarray) -> list[np.ndarray]:
+    """Points along the upper, right, lower and left side of the upright sheet, (n, 2) each, clockwise."""
+    return [nodes[0], nodes[:, -1], nodes[-1, ::-1], nodes[::-1, 0]]
+
+
 def brighter_desk(page: Page, rng: Rng) -> Page:
     """The page, dimmed, on a desk that is brighter than it, such as ``wear`` does not draw."""
     assert page.nodes is not None
     sheet = np.zeros(page.pixels.shape[:2], np.uint8)
-    outline = np.concatenate([page.nodes[0], page.nodes[:, -1], page.nodes[-1, ::-1], page.nodes[::-1, 0]])
-    cv2.fillPoly(sheet, [np.rint(outline).astype(np.int32)], 255)
+    cv2.fillPoly(sheet, [np.rint(np.concatenate(sides_of(page.nodes))).astype(np.int32)], 255)
     inside = cv2.GaussianBlur(sheet, (0, 0), 0.8)[..., None] / 255
     paper = float(np.median(page.pixels[sheet > 0].max(axis=1))) if sheet.any() else 255.0
     dim = min(1.0, float(rng.uniform(80, 240)) / max(1.0, paper))
