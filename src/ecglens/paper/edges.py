@@ -2,13 +2,13 @@
 
 An edge is a straight line with a step in colour along it. Shadows, creases, traces, the ends of a coloured grid on
 white paper and the frames of screens are such lines, too: which of the clearest lines is the sheet's edge a small
-network says by the colours and the print beside it. Its weights, in ``edges.json``, are fitted on drawn pages
-(``benchmarks/scan.py --fit edges``). All is looked for on reduced copies.
+network says by the colours and the print beside it, and where it knows none, a rule of thumb. Its weights, in
+``edges.json``, are fitted on drawn pages (``benchmarks/scan.py --fit edges``). All is looked for on reduced copies.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -42,6 +42,14 @@ _SLEWED: Final = 30.0  # or by which it rises or falls more from end to end
 _TRIES: Final = 3  # lines looked at on each side of the sheet
 _CLEAR: Final = 6  # step in colour (0-255) that is seen
 _LIKELY: Final = 0.4  # log-odds from which on a line is taken for an edge (pages of seeds 321 and 7001)
+_MIN_STEP: Final = 7.0  # mean step (0-255) along an edge, by the rule of thumb
+_DEEPER: Final = 40.0  # more at an edge that lies deep in the picture
+_MIN_LASTING: Final = 5.0  # step in colour (0-255) that is left further off
+_LEVEL: Final = 0.008  # slope of a line that is level in a drawn page
+_CROSSING: Final = 0.35  # correlation of what is on both sides of a line, from which on paper goes on beyond it
+_SHADOW: Final = 0.3  # share of the light that a shadow takes away at a clear line
+_OVERRULED: Final = 2.0  # correlation that is due to other things, such as moire, where more of the light is missing
+_WALL: Final = 0.23  # of the light, by which a wall is brighter than the frame of a screen at least
 _FEWEST: Final = 20  # columns of the coarse copy in which a line must be seen; thrice as many of the other
 
 
@@ -50,11 +58,13 @@ class Line:
     """A line that may be an edge of the sheet.
 
     ``ends`` (2, 2) are pixels of the picture it was found in, clockwise around the sheet. ``traits`` (19,) say what it
-    is like: where it lies and how clear it is (7), the colours (8) and the print (4) on both sides.
+    is like: where it lies and how clear it is (7), the colours (8) and the print (4) on both sides. ``light`` is the
+    brightest of the colours (0-255), of which they are shares.
     """
 
     ends: Floats
     traits: Floats
+    light: float
 
 
 def shrink(pixels: Pixels, long: int, how: int = cv2.INTER_LINEAR) -> Pixels:
@@ -98,7 +108,7 @@ def list_lines(work: Pixels) -> list[list[Line]]:
     size = (work.shape[1], work.shape[0])
     return [
         [
-            Line(_seen_back(line.ends, side, size), line.traits)
+            replace(line, ends=_seen_back(line.ends, side, size))
             for line in _list_upper(_seen_from(coarse, side), _seen_from(ink, side))
         ]
         for side in range(4)
@@ -108,7 +118,37 @@ def list_lines(work: Pixels) -> list[list[Line]]:
 def _likeliest(lines: list[Line]) -> Floats | None:
     """The ends of the line that is most likely an edge, if one is."""
     best = choose(np.array([line.traits for line in lines]), _network())
-    return None if best is None else lines[best].ends
+    return _clear_end(lines) if best is None else lines[best].ends
+
+
+def _clear_end(lines: list[Line]) -> Floats | None:
+    """The ends of the clearest line that ends the paper by a rule of thumb.
+
+    For pictures unlike those drawn for the network, such as sheets on bright cloth, in sleeves or under a lamp.
+    """
+    wall = None
+    for line in lines:
+        if not _ends_paper(line):
+            continue
+        brighter = line.traits[9]
+        if wall is None and brighter > _WALL:
+            wall = line.ends  # may be where a wall ends and a screen's frame begins
+        elif wall is None or brighter < 0:
+            return line.ends
+    return wall
+
+
+def _ends_paper(line: Line) -> bool:
+    """Whether a line is clear, the deeper in the picture the more, its sides differ, and no print crosses it.
+
+    What is white above a level line is a margin of a drawn page, or a scanner's lid that does no harm.
+    """
+    _, deep, slant, step, _, _, _, unseen, differing, brighter, _, _, whitest, _, _, alike, _, _, _ = line.traits
+    margin = bool(unseen) or (whitest * line.light > _WHITE and brighter >= 0)
+    if step < _MIN_STEP + _DEEPER * deep or (slant < _LEVEL and margin):
+        return False
+    most_alike = _CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, differing - _SHADOW)
+    return bool((unseen or differing * line.light >= _MIN_LASTING) and alike <= most_alike)
 
 
 def choose(traits: Floats, network: list[Layer]) -> int | None:
@@ -161,7 +201,8 @@ def _list_upper(coarse: Pixels, ink: Pixels) -> list[Line]:
         )
         place = [rank, max(0.0, middle / height), abs(left - right) / width]
         clear = [step, _constancy(steps[3], ends), outer, inner]
-        found.append(Line(fine, np.array([*place, *clear, *_colours(coarse, ends, paper), *_print_beside(ink, fine)])))
+        colours, light = _colours(coarse, ends, paper)
+        found.append(Line(fine, np.array([*place, *clear, *colours, *_print_beside(ink, fine)]), light))
     return found
 
 
@@ -173,19 +214,19 @@ def _constancy(step: npt.NDArray[np.float32], line: Floats) -> float:
     return float((step[rows[inside], columns[inside]] > _CLEAR).sum() / len(columns))
 
 
-def _colours(coarse: Pixels, line: Floats, paper: Floats) -> list[float]:
-    """The colours above and below a line and of the ``paper`` (3,), as eight shares of the brightest of both sides."""
+def _colours(coarse: Pixels, line: Floats, paper: Floats) -> tuple[list[float], float]:
+    """The colours above and below a line and of the ``paper`` (3,), as eight shares of the brightest, and this."""
     columns = np.arange(2, coarse.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])
     rows = [np.rint(middle + side * np.arange(3, 9)[:, None]) for side in (-1, 1)]
     above, below = ([_strip(coarse[..., c], each, columns, 2) for c in range(3)] for each in rows)
     both = above[0][1] & below[0][1]
     if both.sum() < _FEWEST:
-        return [1.0] + [0.0] * 7  # too little of either side is in the picture
+        return [1.0] + [0.0] * 7, 255.0  # too little of either side is in the picture
     outside, inside = (np.array([values[both].mean() for values, _ in strips]) for strips in (above, below))
     light = max(1.0, outside.max(), inside.max())
     outside, inside, paper = outside / light, inside / light, paper / light
-    return [
+    shares = [
         0.0,
         np.abs(outside - inside).max(),
         outside.mean() - inside.mean(),
@@ -195,6 +236,7 @@ def _colours(coarse: Pixels, line: Floats, paper: Floats) -> list[float]:
         np.abs(outside - paper).max(),
         np.abs(inside - paper).max(),
     ]
+    return shares, float(light)
 
 
 def _clearest(steps: npt.NDArray[np.float32]) -> Iterator[tuple[float, float, float]]:
