@@ -2,6 +2,7 @@
 
     python benchmarks/scan.py --count 200                   corners, turn, px/mm and time, by way and by grade
     python benchmarks/scan.py --count 24 --sheet sheet.png  also a contact sheet of before and after
+    python benchmarks/scan.py --count 200 --grounds         the same of pages on all kinds of grounds (``grounds.py``)
     python benchmarks/scan.py --photos DIR --sheet s.png    a contact sheet of the pictures in a folder, without truth
     python benchmarks/scan.py --count 3000 --fit upright    fit and print the weights that are in upright.json
     python benchmarks/scan.py --count 8000 --fit edges --seed 9300    those in edges.json (10 minutes,
@@ -19,13 +20,14 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+from grounds import lay
 
 from ecglens.io import read
 from ecglens.paper import layouts, random_notes, random_style, render, wear
@@ -33,6 +35,7 @@ from ecglens.paper.damage import WAYS
 from ecglens.paper.edges import Layer, choose, list_lines, shrink
 from ecglens.paper.page import NODE_MM, Page, Pixels
 from ecglens.paper.scan import Scan, straighten, working_copy
+from ecglens.paper.style import load_style, styles
 from ecglens.paper.upright import as_paper, describe_page, describe_rows, find_ink
 from ecglens.processes import spread
 from ecglens.simulator import simulate
@@ -42,6 +45,7 @@ SHARES = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)  # of WAYS
 WHITE = ("photocopy", "fax")  # ways that show white paper on white
 RIGHT = 0.02  # of the diagonal by which corners may be off
 LITTLE = 0.3  # share of an edge in the picture that is too little to know it by
+MOVING = ("desk", "perspective", "rotation", "crop", "hand", "curl")  # wear that moves a sheet, or what is around it
 BRIGHT = 0.25  # share of the photographs that lie on a brighter desk, where edges are fitted
 UNCLEAR, OTHER, EDGE = -1, 0, 1  # what a line is
 UNITS, EPOCHS, BATCH, NOISE = 16, 25, 256, 0.1  # of the network that tells edges; noise in standard deviations
@@ -58,19 +62,35 @@ class Case:
     grid: bool
 
 
-def cases(count: int, seed: int) -> Iterator[Case]:
+def cases(count: int, seed: int, draw: Callable[[Rng], Case]) -> Iterator[Case]:
     for number in range(count):
-        yield case(np.random.default_rng([seed, number]))
+        yield draw(np.random.default_rng([seed, number]))
+
+
+def draw_page(rng: Rng, finest: float, usual: bool = True) -> tuple[Page, bool]:
+    """A page of up to ``finest`` pixels a mm, and whether it has a grid; a roll or a dark one only if not ``usual``."""
+    record = simulate(RHYTHMS[rng.integers(len(RHYTHMS))], rng=rng, fs=250, noise=float(rng.uniform(0, 1)))
+    notes, style = random_notes(rng) if rng.random() < 0.5 else None, random_style(rng)
+    layout = str(rng.choice([name for name in layouts() if not usual or not name.startswith("roll")]))
+    if not usual and rng.random() < 0.4:
+        style = load_style(str(rng.choice(styles())))
+    return render(record, layout, style, px_per_mm=float(rng.uniform(2.5, finest)), notes=notes), style.grid != "none"
 
 
 def case(rng: Rng) -> Case:
-    record = simulate(RHYTHMS[rng.integers(len(RHYTHMS))], rng=rng, fs=250, noise=float(rng.uniform(0, 1)))
-    notes, style = random_notes(rng) if rng.random() < 0.5 else None, random_style(rng)
-    layout = str(rng.choice([name for name in layouts() if not name.startswith("roll")]))
-    page = render(record, layout, style, px_per_mm=float(rng.uniform(2.5, 8)), notes=notes)
+    page, grid = draw_page(rng, 8)
     grade, way, quarters = float(rng.uniform(0.2, 0.8)), str(rng.choice(WAYS, p=SHARES)), int(rng.integers(4))
     worn = turned(wear(page, grade, rng, ways=(way,)), quarters)
-    return Case(worn, printed(page, worn), -quarters % 4 * 90, way, grade, style.grid != "none")
+    return Case(worn, printed(page, worn), -quarters % 4 * 90, way, grade, grid)
+
+
+def laid_case(rng: Rng) -> Case:
+    """A page on any ground, as a camera of two megapixels sees it."""
+    (page, grid), quarters = draw_page(rng, 8), int(rng.integers(4))
+    grade = float(rng.uniform(0.1, 0.7)) if rng.random() < 0.5 else 0.0
+    worn = wear(page, grade, rng, ways=("photo",), without=MOVING)
+    laid = lay(turned(worn, quarters), rng, 1600)
+    return Case(laid.page, np.empty((0, 2)), -quarters % 4 * 90, laid.ground, grade, grid)
 
 
 def printed(page: Page, worn: Page) -> np.ndarray:
@@ -152,7 +172,7 @@ def measure(samples: Iterator[Case], keep: bool) -> list[tuple[Page, Scan]]:
             rows[group].append(row)
         kept += [(one.page, scan)] * keep
     print(f"{'':14s}{'pages':>8s}{'corners':>9s}{'strict':>9s}{'turn':>9s}{'px/mm':>9s}")
-    for group in ("all", *WAYS, *(f"grade {grade / 10}" for grade in range(2, 9))):
+    for group in sorted(rows, key=lambda name: (name != "all", name.startswith("grade"), name)):
         figures = zip(*rows[group], strict=True) if rows[group] else [()] * 4
         print(f"{group:14s}{len(rows[group]):8d}" + "".join(f"{share(values):9.1%}" for values in figures))
     return kept
@@ -351,6 +371,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sheet", type=Path, help="contact sheet to write (PNG)")
     parser.add_argument("--fit", choices=("upright", "edges"), help="what to fit instead")
+    parser.add_argument("--grounds", action="store_true", help="pages on all kinds of grounds, instead of worn ones")
     parser.add_argument("--photos", type=Path, help="folder of pictures to straighten instead")
     chosen = parser.parse_args()
     cv2.setNumThreads(1)
@@ -362,7 +383,9 @@ def main() -> None:
         pages = [page for path in sorted(chosen.photos.iterdir()) if isinstance(page := read(path), Page)]
         pairs = [(page, straighten(page)) for page in pages]
     else:
-        pairs = measure(cases(chosen.count, chosen.seed), chosen.sheet is not None)
+        pairs = measure(
+            cases(chosen.count, chosen.seed, laid_case if chosen.grounds else case), chosen.sheet is not None
+        )
         measure_time()
     if chosen.sheet:
         cv2.imwrite(str(chosen.sheet), contact_sheet(pairs)[..., ::-1])

@@ -9,6 +9,7 @@ import pytest
 from ecglens.paper.edges import Edges, extent_of, find_edges, find_print, halve, list_lines, measure_skew, shrink
 from ecglens.paper.page import Pixels, Points
 
+NONE: Edges = (None, None, None, None)
 CORNERS = np.array([(40, 35), (690, 47), (680, 450), (55, 430)])
 
 
@@ -40,7 +41,17 @@ def distances(edges: Edges, corners: Points) -> list[float]:
 
 @pytest.mark.parametrize(("desk", "paper"), [(60, 220), (200, 90), (120, 180)])
 def test_the_edges_of_a_sheet_are_found(desk: int, paper: int) -> None:
-    assert max(distances(find_edges(sheet(desk, paper)), CORNERS)) < 9  # pixels of 720
+    assert max(distances(find_edges(sheet(desk, paper), NONE), CORNERS)) < 9  # pixels of 720
+
+
+def test_known_edges_stay() -> None:
+    _, right, bottom, _ = find_edges(sheet(60, 220), NONE)
+    known = np.array([(0.0, 20), (719, 21)])
+    again = find_edges(sheet(60, 220), (known, None, bottom, None))
+    assert again[0] is known
+    assert again[2] is bottom
+    assert right is not None
+    assert np.array_equal(again[1], right)
 
 
 def test_lines_differ_and_turn_with_the_picture() -> None:
@@ -58,7 +69,7 @@ def test_lines_differ_and_turn_with_the_picture() -> None:
 def test_an_even_picture_has_neither_edges_nor_print() -> None:
     blank = np.full((480, 720, 3), 250, np.uint8)
     assert list_lines(blank) == [[], [], [], []]
-    assert find_edges(blank) == (None, None, None, None)
+    assert find_edges(blank, NONE) == (None, None, None, None)
     assert len(find_print(blank)) == 0
     assert measure_skew(find_print(blank)) == 0
 

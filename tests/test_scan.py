@@ -77,6 +77,39 @@ def test_a_dim_sheet_is_found_on_a_brighter_desk(light: float, flat: Page) -> No
     assert np.abs(straighten(page).corners - SLANTED).max() < 0.02 * np.hypot(1500, 920)
 
 
+SMALL = np.array([(700, 500), (1320, 560), (1290, 830), (690, 760)], np.float32)
+
+
+def tiles(size: tuple[int, int]) -> Pixels:
+    y, x = np.indices(size[::-1]) // 60
+    return np.where(((x + y) % 2 > 0)[..., None], (200, 60, 60), (235, 235, 225)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("quarters", [0, 1])
+@pytest.mark.parametrize("style", ["red", "plain", "night"])
+@pytest.mark.parametrize("ground", [5, 60, 250, "tiles"])
+def test_a_small_sheet_is_found_wherever_it_lies(ground: int | str, style: str, quarters: int, record: Record) -> None:
+    if (ground, style) in {(250, "plain"), (5, "night")}:
+        pytest.skip("no edge is to be seen")
+    size = (2000, 1500)
+    page, _ = photograph(render(record, "3x4+1", style, px_per_mm=4), SMALL, size)
+    outside = page.pixels.copy()
+    cv2.fillConvexPoly(outside, np.rint(SMALL).astype(np.int32), (1, 2, 3))
+    elsewhere = (outside != (1, 2, 3)).any(axis=2)
+    page.pixels[elsewhere] = tiles(size)[elsewhere] if ground == "tiles" else ground
+    given = turn(page, quarters)
+    scan = straighten(given)
+    assert scan.turn == -quarters % 4 * 90
+    assert given.nodes is not None
+    corners = given.nodes[[0, 0, -1, -1], [0, -1, -1, 0]]
+    assert np.abs(scan.corners - corners).max() < 0.01 * np.hypot(*size)
+    assert np.abs(transform(scan.corners, scan.matrix) - transform(corners, scan.matrix)).max() < 40
+    assert max(scan.page.pixels.shape) == pytest.approx(scan.page.pixels.shape[1])
+    assert np.allclose(
+        scan.page.traces[0].points, transform(given.traces[0].points, scan.matrix), atol=0.1, equal_nan=True
+    )
+
+
 @pytest.mark.parametrize("seed", [17, 21, 38])
 def test_moire_across_a_screen_and_its_frame_hides_no_edge(seed: int, record: Record) -> None:
     page = wear(render(record, "3x4+1", "red", px_per_mm=4), 0.6, np.random.default_rng(seed), ways=("screen",))
@@ -105,8 +138,8 @@ def test_a_slanted_sheet_becomes_a_flat_one_true_to_scale(photo: Page) -> None:
 
 
 def test_an_edge_askew_to_the_grid_moves_no_corner(photo: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    def tilted(work: Pixels) -> Edges:
-        top, right, bottom, left = find_edges(work)
+    def tilted(work: Pixels, known: Edges) -> Edges:
+        top, right, bottom, left = find_edges(work, known)
         assert top is not None
         length = np.hypot(*(top[1] - top[0]))
         askew = top + np.array([(0, -0.04), (0, 0.04)]) * length / 2  # as where a thumb hides a corner
@@ -303,12 +336,9 @@ def test_large_pictures_that_move_are_kept_to_what_is_needed(flat: Page) -> None
     assert straighten(Page(np.asarray(large, np.uint8))).page.pixels.shape == large.shape
 
 
-def test_a_long_strip_keeps_its_height() -> None:
-    strip = np.full((300, 4000, 3), 230, np.uint8)
-    strip[145:148] = 0
-    photo, _ = photograph(
-        Page(strip), np.array([(100, 80), (4100, 160), (4090, 455), (95, 380)], np.float32), (4200, 540)
-    )
+def test_a_long_strip_keeps_its_height(record: Record) -> None:
+    roll = render(record, "roll-1", "red", px_per_mm=5)
+    photo, _ = photograph(roll, np.array([(100, 80), (4100, 160), (4090, 455), (95, 380)], np.float32), (4200, 540))
     page = straighten(photo).page.pixels
     assert page.shape[1] > 1.9 * 1500  # what an ordinary page may have
     assert page.shape[0] * page.shape[1] <= 1.01 * 1500 * 500

@@ -7,7 +7,7 @@ network says by the colours and the print beside it, and where it knows none, a 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -91,27 +91,34 @@ def darkest(picture: Pixels) -> Pixels:
     return np.asarray(cv2.min(cv2.min(picture[..., 0], picture[..., 1]), picture[..., 2]), np.uint8)
 
 
-def find_edges(work: Pixels) -> Edges:
-    """The sheet's upper, right, lower and left edge, each two points, clockwise; None where none is in the picture."""
-    top, right, bottom, left = (_likeliest(lines) for lines in list_lines(work))
+def find_edges(work: Pixels, known: Edges) -> Edges:
+    """The sheet's upper, right, lower and left edge, each two points, clockwise; None where none is in the picture.
+
+    Looked for on the sides of which none is ``known``.
+    """
+    unknown = [side for side in range(4) if known[side] is None]
+    found = dict(zip(unknown, map(_likeliest, list_lines(work, unknown)), strict=True))
+    top, right, bottom, left = (found.get(side, known[side]) for side in range(4))
     return top, right, bottom, left
 
 
-def list_lines(work: Pixels) -> list[list[Line]]:
-    """What may be the sheet's upper, right, lower and left edge: four lists of three lines at most, clearest first."""
+def list_lines(work: Pixels, sides: Sequence[int] = range(4)) -> list[list[Line]]:
+    """What may be the edge on each of ``sides`` (0: upper, 1: right, ...): three lines at most, clearest first."""
+    if not sides:
+        return []
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (13, 13))
     coarse = shrink(np.asarray(cv2.morphologyEx(work, cv2.MORPH_CLOSE, kernel), np.uint8), _COARSE)
     if min(coarse.shape[:2]) < _NARROW:
-        return [[] for _ in range(4)]
+        return [[] for _ in sides]
     wide = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
     ink = np.asarray(cv2.morphologyEx(darkest(work), cv2.MORPH_BLACKHAT, wide), np.uint8)
     size = (work.shape[1], work.shape[0])
     return [
         [
-            replace(line, ends=_seen_back(line.ends, side, size))
+            replace(line, ends=seen_back(line.ends, side, size))
             for line in _list_upper(_seen_from(coarse, side), _seen_from(ink, side))
         ]
-        for side in range(4)
+        for side in sides
     ]
 
 
@@ -173,7 +180,7 @@ def _seen_from(picture: Pixels, side: int) -> Pixels:
     return np.ascontiguousarray(np.rot90(picture, side))
 
 
-def _seen_back(line: Floats, side: int, size: Size) -> Floats:
+def seen_back(line: Floats, side: int, size: Size) -> Floats:
     """The points of a line in the picture of ``size`` as it was before ``_seen_from``."""
     width, height = size if side % 2 == 0 else size[::-1]
     for _ in range(side):

@@ -1,8 +1,9 @@
 """From a photograph to a page: find the sheet of paper in a picture and lay it flat, upright and evenly lit.
 
-All is looked for on reduced copies; the picture itself is moved once, and its scale checked on what comes of it. The
-grid says how the paper lies (``grid``), the edges of the sheet say where it ends, what is printed says which way is up
-(``upright``). Where the picture already is a flat page, its pixels are handed back as they are.
+All is looked for on reduced copies; the picture itself is moved once, and its scale checked on what comes of it. Where
+the sheet is small in the picture, only what is around it is looked at. The grid says how the paper lies (``grid``), the
+edges of the sheet say where it ends (``edges``), what is printed says which way is up (``upright``). Where the picture
+already is a flat page, its pixels are handed back as they are.
 """
 
 from dataclasses import dataclass, replace
@@ -12,8 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.paper.edges import Edges, darkest, extent_of, find_edges, find_print, halve, measure_skew, shrink
+from ecglens.paper.edges import (
+    Edges,
+    darkest,
+    extent_of,
+    find_edges,
+    find_print,
+    halve,
+    measure_skew,
+    shrink,
+)
 from ecglens.paper.grid import LONGEST, Grid, check_scale, find_grid
+from ecglens.paper.outline import find_sheet, find_sides
 from ecglens.paper.page import Page, Pixels, Points, enlargement, transform
 from ecglens.paper.upright import as_paper, find_turn, lightest
 
@@ -26,6 +37,8 @@ MIN_SIDE: Final = 64  # pixels of a picture in which anything is looked for
 _FINEST: Final = 1500  # long side of a page that was moved, pixels: 5 a mm of a sheet 300 mm wide
 _PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a roll, may be longer
 _WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
+_AROUND: Final = 0.05  # of the sheet, that is seen around it in the part of the picture that is looked at
+_MOST: Final = 0.8  # of the picture's sides that this part has, or it is all of the picture
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _PULLED: Final = 0.03  # share by which a page may be wider or narrower than it was and stay; scanners keep to 0.01
 _TURNED: Final = 0.005  # radians from which on a sheet lies askew
@@ -121,29 +134,51 @@ def straighten(page: Page) -> Scan:
     then to no more than 1500 a side, or as many in all as a page of 1500 x 500 has. Never raises for a valid page; a
     picture in which nothing is found comes back as it is.
     """
-    given = _size_of(page.pixels)
-    if min(given) < MIN_SIDE:
-        return Scan(page, _rectangle(given).astype(np.float32), 0, np.eye(3))
+    if min(page.pixels.shape[:2]) < MIN_SIDE:
+        return Scan(page, _rectangle(_size_of(page.pixels)).astype(np.float32), 0, np.eye(3))
     fine = halve(page.pixels, _FINEST)
-    small, long = _reduced(fine, given)
+    sheet = find_sheet(fine)
+    part = _part_to_look_at(sheet, _size_of(page.pixels))
+    if part is None:
+        return _straighten(page, fine, sheet)
+    left, top, right, bottom = part
+    offset = np.array((left, top), np.float32)
+    nearer = page.moved(np.ascontiguousarray(page.pixels[top:bottom, left:right]), lambda points: points - offset)
+    fine = halve(nearer.pixels, _FINEST)
+    scan = _straighten(nearer, fine, find_sheet(fine))
+    matrix = scan.matrix @ np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
+    return replace(scan, corners=scan.corners + offset, matrix=matrix)
+
+
+def _part_to_look_at(sheet: Floats, size: Size) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of the part of a picture that shows the sheet, where this is far from filling it."""
+    box = []
+    for axis, length in enumerate(size):
+        cells = np.flatnonzero((sheet > 0).any(axis=axis))
+        if not len(cells):
+            return None
+        margin = _AROUND * (cells[-1] + 1 - cells[0])
+        low, high = np.array([cells[0] - margin, cells[-1] + 1 + margin]) * length / len(sheet)
+        box.append((max(0, int(low)), min(length, int(high))))
+    (left, right), (top, bottom) = box
+    across, down = right - left, bottom - top
+    if min(across, down) < MIN_SIDE or (across > _MOST * size[0] and down > _MOST * size[1]):
+        return None
+    return left, top, right, bottom
+
+
+def _straighten(page: Page, fine: Pixels, sheet: Floats) -> Scan:
+    """``straighten`` for a page in which the sheet is not small; ``fine`` is a copy large enough for most."""
+    given = _size_of(page.pixels)
+    long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
+    small = as_paper(halve(fine, long), sheet > 0)
     work = shrink(small, long)
     lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
-    flat = _lay_flat(work, find_grid(lines))
+    flat = _lay_flat(work, find_edges(work, find_sides(sheet, _size_of(work))), find_grid(lines))
     scan = _straightened(page, fine, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
         return _straightened(page, fine, work, _stay(_size_of(work), None))
     return scan
-
-
-def working_copy(picture: Pixels) -> Pixels:
-    """Return the copy of a picture in which its edges are looked for, dark on light."""
-    return shrink(*_reduced(picture, _size_of(picture)))
-
-
-def _reduced(picture: Pixels, given: Size) -> tuple[Pixels, int]:
-    """A copy, dark on light, of a picture that had size ``given``, and the long side to which it is to be reduced."""
-    long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
-    return as_paper(halve(picture, long)), long
 
 
 def _agrees(page: Page, flat: _Pose) -> bool:
@@ -191,10 +226,9 @@ def _stay(size: Size, px_per_mm: float | None) -> _Pose:
     return _Pose(np.eye(3), size, _rectangle(size), px_per_mm, False)
 
 
-def _lay_flat(work: Pixels, grid: Grid | None) -> _Pose:
+def _lay_flat(work: Pixels, edges: Edges, grid: Grid | None) -> _Pose:
     """How the sheet lies in the picture."""
     size = _size_of(work)
-    edges = find_edges(work)
     by_grid = _by_grid(work, edges, grid) if grid is not None and grid.misfit <= _MAX_MISFIT else None
     if by_grid is not None and by_grid.px_per_mm is not None and by_grid.px_per_mm <= _MOST_PX_PER_MM:
         pose = by_grid

@@ -65,9 +65,15 @@ def find_turn(picture: Pixels, px_per_mm: float | None) -> int:
     return 0 if up > -_CERTAIN else 180
 
 
-def as_paper(picture: Pixels) -> Pixels:
-    """Return ``picture``, RGB or grey, dark on light: a screen's light traces inverted, paper in poor light not."""
-    low, middle, high = np.percentile(picture[::4, ::4], (1, 50, 99))
+def as_paper(picture: Pixels, sheet: npt.NDArray[np.bool_] | None = None) -> Pixels:
+    """Return ``picture``, RGB or grey, dark on light: a screen's light traces inverted, paper in poor light not.
+
+    ``sheet``, of any shape, says where in the picture the page is, if not everywhere.
+    """
+    some = picture[::4, ::4]
+    if sheet is not None and sheet.any():
+        some = some[cv2.resize(sheet.astype(np.uint8), some.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0]
+    low, middle, high = np.percentile(some, (1, 50, 99))
     if middle < _DARK_GROUND and high - middle > 2 * (middle - low):
         return np.asarray(cv2.bitwise_not(picture), np.uint8)
     return picture
