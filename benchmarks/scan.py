@@ -34,7 +34,7 @@ from ecglens.paper import layouts, random_notes, random_style, render, wear
 from ecglens.paper.damage import WAYS
 from ecglens.paper.edges import Layer, choose, list_lines, shrink
 from ecglens.paper.page import NODE_MM, Page, Pixels
-from ecglens.paper.scan import Scan, straighten, working_copy
+from ecglens.paper.scan import Scan, straighten
 from ecglens.paper.style import load_style, styles
 from ecglens.paper.upright import as_paper, describe_page, describe_rows, find_ink
 from ecglens.processes import spread
@@ -236,7 +236,7 @@ def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarra
     one = case(rng)
     assert one.page.nodes is not None
     page = brighter_desk(one.page, rng) if one.way == "photo" and rng.random() < BRIGHT else one.page
-    work = working_copy(page.pixels)
+    work = as_paper(shrink(page.pixels, 720))
     scale = work.shape[1] / page.pixels.shape[1]
     nodes, ink = ((points + 0.5) * scale - 0.5 for points in (one.page.nodes, one.printed))
     truth = sides_of(nodes)

@@ -82,7 +82,7 @@ SMALL = np.array([(700, 500), (1320, 560), (1290, 830), (690, 760)], np.float32)
 
 def tiles(size: tuple[int, int]) -> Pixels:
     y, x = np.indices(size[::-1]) // 60
-    return np.where(((x + y) % 2 > 0)[..., None], (200, 60, 60), (235, 235, 225)).astype(np.uint8)
+    return np.where(((x + y) % 2 > 0)[..., None], (60, 110, 160), (150, 90, 60)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("quarters", [0, 1])
