@@ -1,7 +1,7 @@
 """Lay pages on grounds that ``wear`` does not draw: any table or cloth, other papers, windows and frames of screens.
 
-The sheet may be small in the picture, in poor light, held by fingers or a clip. ``scan.py`` measures on such pictures
-and fits what finds sheets on them.
+The sheet may be small in the picture, in poor light, held by fingers or a clip. ``scan.py --grounds`` measures on such
+pictures, ``outline.py`` trains on them.
 """
 
 from collections.abc import Callable
@@ -38,15 +38,14 @@ SHARES = {
     "papers": 0.12, "other ECG": 0.09, "frame": 0.06, "sleeve": 0.03, "window": 0.08,
 }  # fmt: skip
 ASPECTS = (4 / 3, 4 / 3, 4 / 3, 16 / 9, 1.5, 1.0)  # of pictures
-SIDE = 24  # points of the outline on each side of the sheet
+SIDE = 24  # points of the outline on each side of the sheet, as ``hold`` expects
 
 
 @dataclass(frozen=True)
 class Laid:
-    """A page on some ground: ``page`` is the picture, ``outline`` (4, 2) the sheet in it, clockwise."""
+    """A page on some ground."""
 
     page: Page
-    outline: np.ndarray
     ground: str
 
 
@@ -70,7 +69,7 @@ def lay(page: Page, rng: Rng, long: int) -> Laid:
     laid = seen_through(laid, corners, rng) if ground == "sleeve" else laid
     laid = laid if flat else shine(laid, rng)
     laid = shoot(clip(laid), corners, rng, flat)
-    return Laid(page.moved(laid, partial(transform, matrix=matrix)), corners, ground)
+    return Laid(page.moved(laid, partial(transform, matrix=matrix)), ground)
 
 
 def rectangle(page: Page) -> np.ndarray:
@@ -117,12 +116,12 @@ def place(page: Page, size: Size, rng: Rng, flat: bool) -> np.ndarray:
 def filled(corners: np.ndarray, size: Size) -> np.ndarray:
     """(H, W) float32, 1 within the corners."""
     cover = np.zeros(size[::-1], np.float32)
-    cv2.fillPoly(cover, [np.rint(corners * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+    cv2.fillPoly(cover, [np.rint(corners * 16).astype(np.int32)], 1.0, cv2.LINE_8, 4)
     return cover
 
 
 def shadow_of(cover: np.ndarray, rng: Rng) -> np.ndarray:
-    """The light (0-1) that the sheet takes away from what it lies on."""
+    """The light (0-1) that the sheet takes away from what it lies on; it falls up to some percent of the width off."""
     offset = (rng.normal(0, 0.008, 2) * cover.shape[1]).astype(int)
     soft = cv2.GaussianBlur(np.roll(cover, offset, (0, 1)), (0, 0), rng.uniform(0.002, 0.012) * cover.shape[1])
     return soft * rng.uniform(0, 0.5)

@@ -9,11 +9,12 @@
                                                             needs the extra ``train``)
 
 Pages are simulated records in every layout and in random styles, 2.5 to 8 pixels a mm, worn to grades 0.2 to 0.8 and
-turned by 0, 90, 180 or 270 degrees. Corners are right if no part of the sheet's outline in the picture is farther than
-2 % of the picture's diagonal from the outline found, nor the other way round. A photocopy or a fax shows white paper
-on white, where no edge can be seen: there the outline found may lie anywhere between what is printed (traces and
-letters) and the true edge, to the same 2 %. "Strict" is without that allowance. px/mm is right if it is within 3 % of
-the truth over the straightened page (of pages with a grid).
+turned by 0, 90, 180 or 270 degrees. On grounds (of ``grounds.py``, which needs matplotlib) half of them are worn, to
+grades 0.1 to 0.7, and pictures have 1600 pixels. Corners are right if no part of the sheet's outline in the picture is
+farther than 2 % of the picture's diagonal from the outline found, nor the other way round. A photocopy or a fax shows
+white paper on white, where no edge can be seen: there the outline found may lie anywhere between what is printed
+(traces and letters) and the true edge, to the same 2 %. "Strict" is without that allowance. px/mm is right if it is
+within 3 % of the truth over the straightened page (of pages with a grid).
 """
 
 import argparse
@@ -34,7 +35,7 @@ from ecglens.paper import layouts, random_notes, random_style, render, wear
 from ecglens.paper.damage import WAYS
 from ecglens.paper.edges import Layer, choose, list_lines, shrink
 from ecglens.paper.page import NODE_MM, Page, Pixels
-from ecglens.paper.scan import Scan, straighten
+from ecglens.paper.scan import Scan, straighten, working_copy
 from ecglens.paper.style import load_style, styles
 from ecglens.paper.upright import as_paper, describe_page, describe_rows, find_ink
 from ecglens.processes import spread
@@ -173,7 +174,7 @@ def measure(samples: Iterator[Case], keep: bool) -> list[tuple[Page, Scan]]:
         kept += [(one.page, scan)] * keep
     print(f"{'':14s}{'pages':>8s}{'corners':>9s}{'strict':>9s}{'turn':>9s}{'px/mm':>9s}")
     for group in sorted(rows, key=lambda name: (name != "all", name.startswith("grade"), name)):
-        figures = zip(*rows[group], strict=True) if rows[group] else [()] * 4
+        figures = zip(*rows[group], strict=True)
         print(f"{group:14s}{len(rows[group]):8d}" + "".join(f"{share(values):9.1%}" for values in figures))
     return kept
 
@@ -236,7 +237,7 @@ def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarra
     one = case(rng)
     assert one.page.nodes is not None
     page = brighter_desk(one.page, rng) if one.way == "photo" and rng.random() < BRIGHT else one.page
-    work = as_paper(shrink(page.pixels, 720))
+    work = working_copy(page.pixels)
     scale = work.shape[1] / page.pixels.shape[1]
     nodes, ink = ((points + 0.5) * scale - 0.5 for points in (one.page.nodes, one.printed))
     truth = sides_of(nodes)

@@ -135,6 +135,8 @@ def test_two_ecgs_are_said_to_be_two_where_they_look_like_a_part_of_a_page(
     )
     one = ecglens.render(record, "3x4+1", px_per_mm=5).pixels
     assert diagnose(np.vstack([one, one])).reason == SEVERAL
+    desk = np.full((60, one.shape[1], 3), 60, np.uint8)
+    assert diagnose(np.vstack([desk, one, desk, one, desk])).reason == SEVERAL
     assert diagnose(np.ascontiguousarray(one[: len(one) // 2])).reason == part
 
 

@@ -49,3 +49,16 @@ def test_light_traces_on_a_dark_ground_become_dark_on_light(picture: Pixels) -> 
     assert np.array_equal(as_paper(night), picture)
     assert as_paper(picture) is picture
     assert np.array_equal(as_paper(lightest(night)), lightest(night) ^ 255)
+
+
+def test_only_where_the_page_is_decides_whether_it_is_dark() -> None:
+    picture = np.full((400, 600, 3), 20, np.uint8)  # a dark table
+    picture[100:250, 200:400] = 230
+    picture[170:175, 200:400] = 40
+    sheet = np.zeros((96, 96), bool)
+    sheet[26:58, 33:63] = True
+    assert not np.array_equal(as_paper(picture), picture)
+    assert as_paper(picture, sheet) is picture
+    speck = np.zeros((96, 96), bool)
+    speck[1, 1] = True  # which none of the pixels looked at is in
+    assert as_paper(picture[:64, :64], speck).shape == (64, 64, 3)

@@ -91,13 +91,12 @@ def darkest(picture: Pixels) -> Pixels:
     return np.asarray(cv2.min(cv2.min(picture[..., 0], picture[..., 1]), picture[..., 2]), np.uint8)
 
 
-def find_edges(work: Pixels, known: Edges) -> Edges:
+def find_edges(work: Pixels, known: Edges, unsure: Sequence[int]) -> Edges:
     """The sheet's upper, right, lower and left edge, each two points, clockwise; None where none is in the picture.
 
-    Looked for on the sides of which none is ``known``.
+    Those ``known``, and on the sides that are ``unsure`` (0: upper, 1: right, ...) what is found there.
     """
-    unknown = [side for side in range(4) if known[side] is None]
-    found = dict(zip(unknown, map(_likeliest, list_lines(work, unknown)), strict=True))
+    found = dict(zip(unsure, map(_likeliest, list_lines(work, unsure)), strict=True))
     top, right, bottom, left = (found.get(side, known[side]) for side in range(4))
     return top, right, bottom, left
 
@@ -181,7 +180,7 @@ def _seen_from(picture: Pixels, side: int) -> Pixels:
 
 
 def seen_back(line: Floats, side: int, size: Size) -> Floats:
-    """The points of a line in the picture of ``size`` as it was before ``_seen_from``."""
+    """The points of a line in the picture of ``size`` as it was before ``np.rot90(picture, side)``."""
     width, height = size if side % 2 == 0 else size[::-1]
     for _ in range(side):
         line = np.column_stack([height - 1 - line[:, 1], line[:, 0]])

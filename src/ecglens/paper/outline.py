@@ -19,12 +19,15 @@ from ecglens.sessions import open_session
 
 _NETWORK: Final = Path(__file__).with_suffix(".onnx")
 _SIDE: Final = 192  # of the square copy that the network sees, pixels
+_GAP: Final = 5  # cells that may lie across the sheet
+_OTHER: Final = 0.3  # of the largest piece, from which on another one is another sheet
 _STEEPEST: Final = 0.7  # of an edge against the picture's sides, rise over run
 _TRIED: Final = 24  # points of a side through which lines are tried, two at a time
 _NEAR: Final = 1.0  # cells by which a point may be off a line that runs through it
+_GOES_ON: Final = 1.0  # log-odds at the edge of the picture, from which on the sheet surely runs out of it (the same)
 _SEEN: Final = 0.3  # share of a side along which its edge is in the picture at least
 _BEYOND: Final = 2  # cells beyond an edge, where
-_SURE: Final = 3.0  # are the log-odds that there is no sheet at least (pages of seeds 321 and 556)
+_SURE: Final = 2.2  # are the log-odds that there is no sheet at least (chosen on pages of seeds 321 and 556)
 
 
 def see(picture: Pixels) -> Pixels:
@@ -36,29 +39,43 @@ def see(picture: Pixels) -> Pixels:
 def find_sheet(picture: Pixels) -> Floats:
     """Return the log-odds that there is the sheet in each of (96, 96) cells of a picture, RGB, of any size.
 
-    Below 0 everywhere but in the largest connected piece of what is likelier the sheet.
+    Above 0 only in one piece, which what lies across the sheet may divide; 0 everywhere if there are several sheets.
     """
     inputs = {"pixels": see(picture)[None].astype(np.float32).transpose(0, 3, 1, 2) / 255}
     odds = np.asarray(_network().run(None, inputs)[0][0], np.float64)
-    _, pieces, boxes, _ = cv2.connectedComponentsWithStats((odds > 0).astype(np.uint8), connectivity=4)
-    boxes[0, cv2.CC_STAT_AREA] = 0
-    largest = int(boxes[:, cv2.CC_STAT_AREA].argmax())
-    return np.where((pieces == largest) & (odds > 0), odds, -np.abs(odds))
+    joined = cv2.morphologyEx((odds > 0).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((_GAP, _GAP), np.uint8))
+    _, pieces, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
+    areas = np.array([0, *boxes[1:, cv2.CC_STAT_AREA]])
+    if (areas >= max(1, _OTHER * areas.max())).sum() > 1:
+        return np.zeros_like(odds)
+    return np.where((odds <= 0) | (pieces == areas.argmax()), odds, 0.0)
 
 
-def find_sides(sheet: Floats, size: Size) -> Edges:
+def find_sides(sheet: Floats, size: Size) -> tuple[Edges, list[int]]:
     """Return the upper, right, lower and left edge of the sheet in a picture of ``size`` (width, height).
 
-    ``sheet`` is what ``find_sheet`` says of it. Each is two points (2, 2) of the outline, pixels, clockwise; None where
-    the sheet runs out of the picture or it is not sure that there is none beyond.
+    ``sheet`` is what ``find_sheet`` says of it. Each edge is two points (2, 2) of the outline, pixels, clockwise, or
+    None where the sheet runs out of the picture. Also returned: the sides (0: upper, 1: right, ...) that are unsure.
     """
-    top, right, bottom, left = (_find_upper(np.rot90(sheet, side), side, size) for side in range(4))
-    return top, right, bottom, left
+    edges: list[Floats | None] = []
+    unsure = []
+    for side in range(4):
+        seen = np.rot90(sheet, side)
+        edge = _find_upper(seen, size if side % 2 == 0 else size[::-1])
+        edges.append(None if edge is None else seen_back(edge, side, size))
+        if edge is None and not _runs_out(seen):
+            unsure.append(side)
+    top, right, bottom, left = edges
+    return (top, right, bottom, left), unsure
 
 
-def _find_upper(sheet: Floats, side: int, size: Size) -> Floats | None:
-    """The upper edge in a picture turned so that ``side`` is above, in pixels of the picture as it was."""
-    width, height = size if side % 2 == 0 else size[::-1]
+def _runs_out(sheet: Floats) -> bool:
+    """Whether it is sure that the sheet goes on above the picture."""
+    return bool(sheet[0, (sheet > 0).any(axis=0)].mean() > _GOES_ON) if (sheet > 0).any() else False
+
+
+def _find_upper(sheet: Floats, size: Size) -> Floats | None:
+    """The upper edge in a picture of ``size``, if it is sure."""
     columns = np.flatnonzero((sheet > 0).any(axis=0))
     rows = (sheet[:, columns] > 0).argmax(axis=0)
     inside = rows > 0  # those at 0 run out of the picture
@@ -67,13 +84,13 @@ def _find_upper(sheet: Floats, side: int, size: Size) -> Floats | None:
     x, row = columns[inside], rows[inside]
     after, before = sheet[row, x], sheet[row - 1, x]
     y = row - after / (after - before)
-    points = (np.column_stack([x, y]) + 0.5) * np.array([width, height]) / len(sheet) - 0.5
-    slope, start, along = _fit(points, _NEAR * height / len(sheet))
+    points = (np.column_stack([x, y]) + 0.5) * np.array(size) / len(sheet) - 0.5
+    slope, start, along = _fit(points, _NEAR * size[1] / len(sheet))
     beyond = sheet[np.maximum(row - _BEYOND, 0), x]
     if along.sum() < max(3, _SEEN * len(columns)) or beyond[along].mean() > -_SURE:
         return None
     ends = points[along, 0][[0, -1]]
-    return seen_back(np.column_stack([ends, slope * ends + start]), side, size)
+    return np.column_stack([ends, slope * ends + start])
 
 
 def _fit(points: Floats, near: float) -> tuple[float, float, npt.NDArray[np.bool_]]:

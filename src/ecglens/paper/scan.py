@@ -1,9 +1,9 @@
 """From a photograph to a page: find the sheet of paper in a picture and lay it flat, upright and evenly lit.
 
 All is looked for on reduced copies; the picture itself is moved once, and its scale checked on what comes of it. Where
-the sheet is small in the picture, only what is around it is looked at. The grid says how the paper lies (``grid``), the
-edges of the sheet say where it ends (``edges``), what is printed says which way is up (``upright``). Where the picture
-already is a flat page, its pixels are handed back as they are.
+the sheet is small in the picture (``outline``), only what is around it is looked at. The grid says how the paper lies
+(``grid``), the edges of the sheet say where it ends (``edges``), what is printed says which way is up (``upright``).
+Where the picture already is a flat page, its pixels are handed back as they are.
 """
 
 from dataclasses import dataclass, replace
@@ -13,16 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.paper.edges import (
-    Edges,
-    darkest,
-    extent_of,
-    find_edges,
-    find_print,
-    halve,
-    measure_skew,
-    shrink,
-)
+from ecglens.paper.edges import Edges, darkest, extent_of, find_edges, find_print, halve, measure_skew, shrink
 from ecglens.paper.grid import LONGEST, Grid, check_scale, find_grid
 from ecglens.paper.outline import find_sheet, find_sides
 from ecglens.paper.page import Page, Pixels, Points, enlargement, transform
@@ -83,7 +74,7 @@ class Scan:
         """``page`` as it was before it was straightened, since it only seemed to lie otherwise; but with its scale."""
         if not self.page.px_per_mm:
             return page
-        middle = (np.array(_size_of(page.pixels)) - 1) / 2
+        middle = self.corners.mean(axis=0).astype(np.float64)
         return replace(page, px_per_mm=self.page.px_per_mm / enlargement(self.matrix, middle))
 
 
@@ -130,28 +121,29 @@ class _Pose:
 def straighten(page: Page) -> Scan:
     """Return ``page`` flat, upright, cropped to its sheet and evenly lit; traces, boxes and nodes move along.
 
-    Pixels are resampled only where the sheet lies askew, does not fill the picture or was pulled wider or higher, and
+    Pixels are resampled only where the sheet lies askew or was pulled wider or higher, or edges are to be cut off, and
     then to no more than 1500 a side, or as many in all as a page of 1500 x 500 has. Never raises for a valid page; a
     picture in which nothing is found comes back as it is.
     """
     if min(page.pixels.shape[:2]) < MIN_SIDE:
         return Scan(page, _rectangle(_size_of(page.pixels)).astype(np.float32), 0, np.eye(3))
     fine = halve(page.pixels, _FINEST)
-    sheet = find_sheet(fine)
+    sheet = find_sheet(halve(fine, _WORK))
     part = _part_to_look_at(sheet, _size_of(page.pixels))
     if part is None:
-        return _straighten(page, fine, sheet)
+        return _straighten_near(page, fine, sheet)
     left, top, right, bottom = part
     offset = np.array((left, top), np.float32)
-    nearer = page.moved(np.ascontiguousarray(page.pixels[top:bottom, left:right]), lambda points: points - offset)
+    pixels = np.ascontiguousarray(page.pixels[top:bottom, left:right])
+    nearer = page.moved(pixels, lambda points: points - offset, page.px_per_mm)
     fine = halve(nearer.pixels, _FINEST)
-    scan = _straighten(nearer, fine, find_sheet(fine))
+    scan = _straighten_near(nearer, fine, find_sheet(halve(fine, _WORK)))
     matrix = scan.matrix @ np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     return replace(scan, corners=scan.corners + offset, matrix=matrix)
 
 
 def _part_to_look_at(sheet: Floats, size: Size) -> tuple[int, int, int, int] | None:
-    """Left, top, right and bottom of the part of a picture that shows the sheet, where this is far from filling it."""
+    """Left, top, right and bottom, pixels, of the part that shows the sheet, if that is far smaller than a picture."""
     box = []
     for axis, length in enumerate(size):
         cells = np.flatnonzero((sheet > 0).any(axis=axis))
@@ -167,14 +159,23 @@ def _part_to_look_at(sheet: Floats, size: Size) -> tuple[int, int, int, int] | N
     return left, top, right, bottom
 
 
-def _straighten(page: Page, fine: Pixels, sheet: Floats) -> Scan:
-    """``straighten`` for a page in which the sheet is not small; ``fine`` is a copy large enough for most."""
-    given = _size_of(page.pixels)
+def working_copy(picture: Pixels) -> Pixels:
+    """Return the copy of a picture in which its edges are looked for, dark on light."""
+    return shrink(*_reduced(picture, _size_of(picture), find_sheet(picture)))
+
+
+def _reduced(picture: Pixels, given: Size, sheet: Floats) -> tuple[Pixels, int]:
+    """A copy, dark on light, of a picture that had size ``given``, and the long side to which it is to be reduced."""
     long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
-    small = as_paper(halve(fine, long), sheet > 0)
+    return as_paper(halve(picture, long), sheet > 0), long
+
+
+def _straighten_near(page: Page, fine: Pixels, sheet: Floats) -> Scan:
+    """``straighten`` for a page in which the sheet (log-odds of its cells) is not small; ``fine`` is a copy of it."""
+    small, long = _reduced(fine, _size_of(page.pixels), sheet)
     work = shrink(small, long)
     lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
-    flat = _lay_flat(work, find_edges(work, find_sides(sheet, _size_of(work))), find_grid(lines))
+    flat = _lay_flat(work, find_edges(work, *find_sides(sheet, _size_of(work))), find_grid(lines))
     scan = _straightened(page, fine, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
         return _straightened(page, fine, work, _stay(_size_of(work), None))

@@ -71,8 +71,9 @@ def as_paper(picture: Pixels, sheet: npt.NDArray[np.bool_] | None = None) -> Pix
     ``sheet``, of any shape, says where in the picture the page is, if not everywhere.
     """
     some = picture[::4, ::4]
-    if sheet is not None and sheet.any():
-        some = some[cv2.resize(sheet.astype(np.uint8), some.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0]
+    if sheet is not None:
+        shown = cv2.resize(sheet.astype(np.uint8), some.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+        some = some[shown] if shown.any() else some
     low, middle, high = np.percentile(some, (1, 50, 99))
     if middle < _DARK_GROUND and high - middle > 2 * (middle - low):
         return np.asarray(cv2.bitwise_not(picture), np.uint8)
