@@ -24,10 +24,11 @@ _OTHER: Final = 0.3  # of the largest piece, from which on another one is anothe
 _STEEPEST: Final = 0.7  # of an edge against the picture's sides, rise over run
 _TRIED: Final = 24  # points of a side through which lines are tried, two at a time
 _NEAR: Final = 1.0  # cells by which a point may be off a line that runs through it
-_GOES_ON: Final = 1.0  # log-odds at the edge of the picture, from which on the sheet surely runs out of it (the same)
 _SEEN: Final = 0.3  # share of a side along which its edge is in the picture at least
-_BEYOND: Final = 2  # cells beyond an edge, where
-_SURE: Final = 2.2  # are the log-odds that there is no sheet at least (chosen on pages of seeds 321 and 556)
+# Log-odds on both sides of the answer, chosen on pages of seeds 321 (worn) and 556 (on grounds).
+_SURE: Final = 2.2  # that there is no sheet this many
+_BEYOND: Final = 2  # cells beyond an edge that is sure
+_GOES_ON: Final = 1.0  # that there is the sheet, at a side of the picture where it runs out of it
 
 
 def see(picture: Pixels) -> Pixels:
