@@ -28,7 +28,7 @@ _SEEN: Final = 0.3  # share of a side along which its edge is in the picture at 
 # Log-odds on both sides of the answer, chosen on pages of seeds 321 (worn) and 556 (on grounds).
 _SURE: Final = 2.2  # that there is no sheet this many
 _BEYOND: Final = 2  # cells beyond an edge that is sure
-_GOES_ON: Final = 1.0  # that there is the sheet, at a side of the picture where it runs out of it
+_GOES_ON: Final = 3.0  # that there is the sheet, at a side of the picture where it runs out of it
 
 
 def see(picture: Pixels) -> Pixels:
