@@ -112,6 +112,23 @@ def test_a_small_sheet_is_found_wherever_it_lies(ground: int | str, style: str, 
     assert np.allclose(scan.page.traces[0].points, points, atol=0.1, equal_nan=True)
 
 
+@pytest.mark.parametrize("degrees", [-27, -20, -12, 14, 23])
+def test_a_tilted_sheet_is_levelled(degrees: float, flat: Page) -> None:
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    half = np.array(flat.pixels.shape[1::-1]) * 0.7 / 2
+    square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
+    corners = (square @ np.array([[cos, sin], [-sin, cos]]) + (800, 600)).astype(np.float32)
+    page, _ = photograph(flat, corners, (1600, 1200))
+    scan = straighten(page)
+    assert scan.turn == 0
+    assert np.abs(scan.corners - corners).max() < 0.01 * np.hypot(1600, 1200)
+    assert scan.page.px_per_mm is not None
+    places = on_paper(scan)
+    assert places[-1, -1] == pytest.approx(NODE_MM * (np.array(places.shape[1::-1]) - 1), rel=0.02)
+    points = transform(page.traces[0].points, scan.matrix)
+    assert np.allclose(scan.page.traces[0].points, points, atol=0.1, equal_nan=True)
+
+
 def test_what_lies_across_a_sheet_takes_nothing_of_it(photo: Page) -> None:
     pixels = photo.pixels.copy()
     pixels[:, 640:690] = 60  # the desk's colour

@@ -30,6 +30,7 @@ _PIXELS: Final = 1500 * 500  # of that page, up to which a long one, such as a r
 _WORK: Final = 720  # of the copy on which all is looked for, if it is no roll
 _AROUND: Final = 0.05  # of the sheet, that is seen around it in the part of the picture that is looked at
 _MOST: Final = 0.8  # of the picture's sides that this part has, or it is all of the picture
+_TILTED: Final = 0.16  # radians: grids are found up to 0.2
 _STILL: Final = 0.012  # share of the diagonal by which a sheet may be off the picture's corners and stay
 _PULLED: Final = 0.03  # share by which a page may be wider or narrower than it was and stay; scanners keep to 0.01
 _TURNED: Final = 0.005  # radians from which on a sheet lies askew
@@ -131,15 +132,45 @@ def straighten(page: Page) -> Scan:
     sheet = find_sheet(halve(fine, _WORK))
     part = _part_to_look_at(sheet, _size_of(page.pixels))
     if part is None:
-        return _straighten_near(page, fine, sheet)
+        return _straighten_level(page, fine, sheet)
     left, top, right, bottom = part
     offset = np.array((left, top), np.float32)
     pixels = np.ascontiguousarray(page.pixels[top:bottom, left:right])
     nearer = page.moved(pixels, lambda points: points - offset, page.px_per_mm)
-    fine = halve(nearer.pixels, _FINEST)
-    scan = _straighten_near(nearer, fine, find_sheet(halve(fine, _WORK)))
+    fine = halve(pixels, _FINEST)
+    scan = _straighten_level(nearer, fine, find_sheet(halve(fine, _WORK)))
     matrix = scan.matrix @ np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     return replace(scan, corners=scan.corners + offset, matrix=matrix)
+
+
+def _straighten_level(page: Page, fine: Pixels, sheet: Floats) -> Scan:
+    """``straighten``, but a sheet that is not small is levelled first if it is so tilted that grids are not found."""
+    size = _size_of(page.pixels)
+    known, _ = find_sides(sheet, size)
+    tilts = [_tilt(edge, side) for side, edge in enumerate(known) if edge is not None]
+    tilt = float(np.median(tilts)) if len(tilts) > 1 else 0.0
+    if abs(tilt) < _TILTED:
+        return _straighten_near(page, fine, sheet)
+    cos, sin = np.cos(tilt), np.sin(tilt)
+    turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    outline = _map(_meet(_complete(size, known)), turn)
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    margin = _AROUND * (high - low)
+    turn[:2, 2] = margin - low
+    width, height = np.ceil(high - low + 2 * margin).astype(int).tolist()
+    level = _Pose(turn, (width, height), outline, None, True)
+    pixels = level.look(page.pixels)
+    fine = halve(pixels, _FINEST)
+    levelled = page.moved(pixels, lambda points: transform(points, turn))
+    scan = _straighten_near(levelled, fine, find_sheet(halve(fine, _WORK)))
+    corners = _map(scan.corners.astype(np.float64), np.asarray(np.linalg.inv(turn)))
+    return replace(scan, corners=corners.astype(np.float32), matrix=scan.matrix @ turn)
+
+
+def _tilt(edge: Floats, side: int) -> float:
+    """By how many radians clockwise the edge of a ``side`` (0: upper, 1: right, ...) is turned."""
+    x, y = edge[1] - edge[0]
+    return float((np.arctan2(y, x) - side * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _part_to_look_at(sheet: Floats, size: Size) -> tuple[int, int, int, int] | None:
@@ -313,12 +344,11 @@ def _agree(edges: Edges) -> bool:
 
     Three and more tell of themselves.
     """
-    found = [(side, edge[1] - edge[0]) for side, edge in enumerate(edges) if edge is not None]
-    turns = [np.arctan2(y, x) - side * np.pi / 2 for side, (x, y) in found]
-    off = [float((turn + np.pi) % (2 * np.pi) - np.pi) for turn in turns]
+    found = [side for side, edge in enumerate(edges) if edge is not None]
+    off = [_tilt(edge, side) for side, edge in enumerate(edges) if edge is not None]
     if len(off) == 1:
         return abs(off[0]) < _SQUARE
-    opposite = len(found) == 2 and found[1][0] - found[0][0] == 2
+    opposite = len(found) == 2 and found[1] - found[0] == 2
     return len(off) > 2 or np.ptp(off or [0.0]) < (_CONVERGING if opposite else _SQUARE)
 
 
