@@ -1097,23 +1097,24 @@ def balance(model: "torch.nn.Module", views: Views, refused: float) -> None:
     with_bias[0] -= float(np.quantile(odds, refused))
 
 
-def save(model: "torch.nn.Module", size: tuple[int, int], path: Path) -> None:
-    """Write the network as ONNX, its weights as float16, so that the file is 400 kB."""
+def save(model: "torch.nn.Module", examples: "dict[str, torch.Tensor]", output: str, path: Path) -> None:
+    """Write the network as ONNX, its weights as float16; ``examples`` are inputs by name."""
     import onnx
     import torch
 
     from ecglens.models.export import compress
 
-    examples = (torch.zeros(1, 1, *size), torch.zeros(1, 1))
-    buffer, names = io.BytesIO(), {"input_names": ["pixels", "shape"], "output_names": ["answers"]}
+    buffer, names = io.BytesIO(), {"input_names": list(examples), "output_names": [output]}
     with warnings.catch_warnings():  # the exporter warns of its own successor
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, examples, buffer, opset_version=17, dynamo=False, **names)
+        torch.onnx.export(model, tuple(examples.values()), buffer, opset_version=17, dynamo=False, **names)
     path.write_bytes(compress(onnx.load_from_string(buffer.getvalue()), "float16").SerializeToString())
 
 
 def fit(views: Views, options: argparse.Namespace) -> None:
     """Train on most of the pictures, print how the network judges the others, and save it."""
+    import torch
+
     drawn = views.where(~views.held)
     kept = np.arange(len(drawn.kind)) < 0.93 * len(drawn.kind)
     model = train(drawn.where(kept), options.seed, options.passes)
@@ -1122,7 +1123,8 @@ def fit(views: Views, options: argparse.Namespace) -> None:
         said = judge(model, some)
         print(f"\n{name}: {len(said)} pictures")
         print_rates(list(some.family), list(said[:, 0] >= np.logaddexp.reduce(said[:, 1:-1], axis=1)))
-    save(model, views.pixels.shape[1:], options.fit)
+    examples = {"pixels": torch.zeros(1, 1, *views.pixels.shape[1:]), "shape": torch.zeros(1, 1)}
+    save(model, examples, "answers", options.fit)
 
 
 def print_rates(families: list[str], accepted: list[bool], what: str = "accepted") -> None:

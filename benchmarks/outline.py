@@ -7,8 +7,6 @@ from some as they are. 6000 cases take 8 GB.
 """
 
 import argparse
-import io
-import warnings
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 from grounds import lay, shine
-from legibility import clip
+from legibility import clip, save
 from scan import MOVING, WHITE, case, draw_page, sides_of, turned
 
 from ecglens.paper import wear
@@ -40,6 +38,8 @@ def fit(count: int, seed: int, path: Path) -> None:
 
     Wrong: the share of cells it takes for the sheet or not, and is wrong; far off: pages with more than 2 % of these.
     """
+    import torch
+
     drawn = list(spread(partial(draw_views, seed), range(count)))
     kept = np.repeat(np.arange(count) % 20 > 0, [len(views) for views in drawn])
     columns = Views(*(np.stack(column) for column in zip(*(view for views in drawn for view in views), strict=True)))
@@ -48,7 +48,7 @@ def fit(count: int, seed: int, path: Path) -> None:
     wrong = judge_sheets(model, Views(*(column[~kept] for column in columns)))
     far_off = (wrong > 0.02).mean()
     print(f"{kept.sum()} learnt, {len(wrong)} judged: {wrong.mean():.2%} of cells wrong, far off {far_off:.1%}")
-    save_sheets(model, path)
+    save(model, {"pixels": torch.zeros(1, 3, 2 * CELLS, 2 * CELLS)}, "sheet", path)
 
 
 class Views(NamedTuple):
@@ -182,22 +182,6 @@ def judge_sheets(model: "torch.nn.Module", views: Views) -> np.ndarray:
         said = torch.cat([model(some.float() / 255) for some in pictures.split(64)]).numpy()
     wrong = ((said > 0) != (views.shares > 127)) & views.known
     return np.asarray(wrong.sum(axis=(1, 2)) / views.known.sum(axis=(1, 2)))
-
-
-def save_sheets(model: "torch.nn.Module", path: Path) -> None:
-    """Write the network as ONNX, its weights as float16."""
-    import onnx
-    import torch
-
-    from ecglens.models.export import compress
-
-    buffer, names = io.BytesIO(), {"input_names": ["pixels"], "output_names": ["sheet"]}
-    with warnings.catch_warnings():  # the exporter warns of its own successor
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            model, torch.zeros(1, 3, 2 * CELLS, 2 * CELLS), buffer, opset_version=17, dynamo=False, **names
-        )
-    path.write_bytes(compress(onnx.load_from_string(buffer.getvalue()), "float16").SerializeToString())
 
 
 def main() -> None:

@@ -7,12 +7,11 @@ import pytest
 
 from ecglens.paper import outline
 from ecglens.paper.drawing import render
-from ecglens.paper.edges import Edges, Floats
+from ecglens.paper.edges import Floats
 from ecglens.paper.outline import find_sheet, find_sides
 from ecglens.paper.page import Pixels, Points
 from ecglens.simulator import simulate
-
-CORNERS = np.array([(40, 35), (690, 47), (680, 450), (55, 430)])
+from test_edges import CORNERS, distances
 
 
 def odds(*sheets: Points, size: tuple[int, int] = (720, 480)) -> Floats:
@@ -25,17 +24,6 @@ def odds(*sheets: Points, size: tuple[int, int] = (720, 480)) -> Floats:
         far = [(x - start[0]) * way[0] + (y - start[1]) * way[1] for start, way in zip(corners, inward, strict=True)]
         within.append(np.min(far, axis=0))
     return np.asarray(np.max(within, axis=0))
-
-
-def distances(found: Edges, corners: Points) -> list[float]:
-    """How far from each side of a sheet the edge found lies at most, pixels; infinite where none is found."""
-    far = []
-    for side, edge in enumerate(found):
-        start, end = corners[side], corners[(side + 1) % 4]
-        ahead = (end - start) / np.hypot(*(end - start))
-        off = np.inf if edge is None else np.abs((edge - start) @ np.array([-ahead[1], ahead[0]])).max()
-        far.append(float(off))
-    return far
 
 
 @pytest.mark.parametrize("quarters", range(4))

@@ -146,11 +146,11 @@ def straighten(page: Page) -> Scan:
 def _straighten_level(page: Page, fine: Pixels, sheet: Floats) -> Scan:
     """``straighten``, but a sheet that is not small is levelled first if it is so tilted that grids are not found."""
     size = _size_of(page.pixels)
-    known, _ = find_sides(sheet, size)
+    sides = known, _ = find_sides(sheet, size)
     tilts = [_tilt(edge, side) for side, edge in enumerate(known) if edge is not None]
     tilt = float(np.median(tilts)) if len(tilts) > 1 else 0.0
     if abs(tilt) < _TILTED:
-        return _straighten_near(page, fine, sheet)
+        return _straighten_near(page, fine, sheet, sides)
     cos, sin = np.cos(tilt), np.sin(tilt)
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     outline = _map(_meet(_complete(size, known)), turn)
@@ -162,7 +162,8 @@ def _straighten_level(page: Page, fine: Pixels, sheet: Floats) -> Scan:
     pixels = level.look(page.pixels)
     fine = halve(pixels, _FINEST)
     levelled = page.moved(pixels, lambda points: transform(points, turn))
-    scan = _straighten_near(levelled, fine, find_sheet(halve(fine, _WORK)))
+    sheet = find_sheet(halve(fine, _WORK))
+    scan = _straighten_near(levelled, fine, sheet, find_sides(sheet, level.size))
     corners = _map(scan.corners.astype(np.float64), np.asarray(np.linalg.inv(turn)))
     return replace(scan, corners=corners.astype(np.float32), matrix=scan.matrix @ turn)
 
@@ -201,12 +202,17 @@ def _reduced(picture: Pixels, given: Size, sheet: Floats) -> tuple[Pixels, int]:
     return as_paper(halve(picture, long), sheet > 0), long
 
 
-def _straighten_near(page: Page, fine: Pixels, sheet: Floats) -> Scan:
-    """``straighten`` for a page in which the sheet (log-odds of its cells) is not small; ``fine`` is a copy of it."""
+def _straighten_near(page: Page, fine: Pixels, sheet: Floats, sides: tuple[Edges, list[int]]) -> Scan:
+    """``straighten`` for a page in which the sheet (log-odds of its cells) is neither small nor tilted.
+
+    ``fine`` is a copy of the page, ``sides`` are the sheet's as ``find_sides`` says, in pixels of the page.
+    """
     small, long = _reduced(fine, _size_of(page.pixels), sheet)
     work = shrink(small, long)
     lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
-    flat = _lay_flat(work, find_edges(work, *find_sides(sheet, _size_of(work))), find_grid(lines))
+    shrinking, (known, unsure) = _resizing(_size_of(page.pixels), _size_of(work)), sides
+    top, right, bottom, left = (None if edge is None else _map(edge, shrinking) for edge in known)
+    flat = _lay_flat(work, find_edges(work, (top, right, bottom, left), unsure), find_grid(lines))
     scan = _straightened(page, fine, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
         return _straightened(page, fine, work, _stay(_size_of(work), None))
