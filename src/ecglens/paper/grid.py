@@ -85,7 +85,7 @@ class Grid:
 
 class _Tiles(NamedTuple):
     centres: Floats  # (n, 2) pixels
-    spectra: npt.NDArray[np.float32]  # (n, _TILE, _TILE) amplitude by frequency down and across
+    spectra: npt.NDArray[np.float32]  # (n, _TILE, _TILE // 2 + 1) amplitude by frequency down and across
     heights: tuple[Floats, Floats]  # the typical spectrum's at each frequency across, and down
 
 
@@ -239,10 +239,12 @@ def faint(dark: Pixels, share: float = _LINE_SHARE) -> npt.NDArray[np.float32]:
 
 
 def _spectrum(tile: Pixels, share: float = _LINE_SHARE) -> npt.NDArray[np.float32]:
-    """Amplitudes, their squares' sum 1, of what is no darker than grid lines."""
-    both = cv2.dft(cv2.multiply(faint(tile, share), _taper()), flags=cv2.DFT_COMPLEX_OUTPUT)
-    amplitude = cv2.magnitude(both[..., 0], both[..., 1])
-    return np.asarray(amplitude / max(float(cv2.norm(amplitude)), 1e-6), np.float32)
+    """Amplitudes of what is no darker than grid lines; their squares' sum would be 1 with the other half.
+
+    NumPy's transform gives the same to the last bit wherever the square lies in memory, unlike OpenCV's.
+    """
+    seen = cv2.multiply(faint(tile, share), _taper())
+    return np.asarray(np.abs(np.fft.rfft2(seen)) / max(_TILE * float(cv2.norm(seen)), 1e-6), np.float32)
 
 
 @cache
@@ -330,7 +332,7 @@ def _profiles(spectrum: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
     """The highest amplitude at each frequency across, and down, whatever the slant."""
     frequency, off = np.arange(_TILE // 2), np.arange(-_TILE // 6, _TILE // 6 + 1)
     slanting = np.abs(off)[:, None] > _SLANT * frequency + 1
-    across, down = spectrum[off][:, frequency], spectrum[frequency][:, off].T
+    across, down = _at(spectrum, off, frequency), _at(spectrum, frequency, off).T
     highest = (np.where(slanting, 0, values).max(axis=0).astype(np.float64) for values in (across, down))
     return next(highest), next(highest)
 
@@ -410,7 +412,16 @@ def _harmony(spectra: npt.NDArray[np.float32], across: Floats, down: Floats) -> 
 def _between(spectra: npt.NDArray[np.float32], across: Floats, down: Floats) -> npt.NDArray[np.float32]:
     """The spectra at whole frequencies and, as the mean of their neighbours, halfway between."""
     rows, columns = ((np.floor(each).astype(np.intp), np.ceil(each).astype(np.intp)) for each in (down, across))
-    return np.asarray(np.mean([spectra[:, row[:, None], column] for row in rows for column in columns], axis=0))
+    return np.asarray(np.mean([_at(spectra, row, column) for row in rows for column in columns], axis=0))
+
+
+def _at(
+    spectra: npt.NDArray[np.float32], down: npt.NDArray[np.intp], across: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float32]:
+    """What is at whole frequencies, (..., down, across); in the half that is not kept it is as at the opposite ones."""
+    across = across % _TILE
+    other = across > _TILE // 2
+    return spectra[..., np.where(other, -down[:, None], down[:, None]), np.where(other, _TILE - across, across)]
 
 
 def _crest(three: npt.NDArray[np.float32]) -> Floats:

@@ -119,6 +119,35 @@ class _Pose:
         return _Pose(matrix, size, corners, self.px_per_mm and self.px_per_mm * factor, True)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """A page, reduced copies of it, one ``fine`` enough for most and a ``small`` one, and where the sheet lies.
+
+    ``sheet`` are the log-odds of its cells (``outline``).
+    """
+
+    page: Page
+    fine: Pixels
+    small: Pixels
+    sheet: Floats
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the page."""
+        return _size_of(self.page.pixels)
+
+    @property
+    def long(self) -> int:
+        """The long side of the copy on which all is looked for."""
+        return _working_side(self.size)
+
+
+def _view(page: Page) -> _View:
+    fine = halve(page.pixels, _FINEST)
+    small = halve(fine, _working_side(_size_of(page.pixels)))
+    return _View(page, fine, small, find_sheet(small))
+
+
 def straighten(page: Page) -> Scan:
     """Return ``page`` flat, upright, cropped to its sheet and evenly lit; traces, boxes and nodes move along.
 
@@ -128,42 +157,36 @@ def straighten(page: Page) -> Scan:
     """
     if min(page.pixels.shape[:2]) < MIN_SIDE:
         return Scan(page, _rectangle(_size_of(page.pixels)).astype(np.float32), 0, np.eye(3))
-    fine = halve(page.pixels, _FINEST)
-    sheet = find_sheet(halve(fine, _WORK))
-    part = _part_to_look_at(sheet, _size_of(page.pixels))
+    view = _view(page)
+    part = _part_to_look_at(view)
     if part is None:
-        return _straighten_level(page, fine, sheet)
+        return _straighten_level(view)
     left, top, right, bottom = part
     offset = np.array((left, top), np.float32)
     pixels = np.ascontiguousarray(page.pixels[top:bottom, left:right])
     nearer = page.moved(pixels, lambda points: points - offset, page.px_per_mm)
-    fine = halve(pixels, _FINEST)
-    scan = _straighten_level(nearer, fine, find_sheet(halve(fine, _WORK)))
+    scan = _straighten_level(_view(nearer))
     matrix = scan.matrix @ np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     return replace(scan, corners=scan.corners + offset, matrix=matrix)
 
 
-def _straighten_level(page: Page, fine: Pixels, sheet: Floats) -> Scan:
+def _straighten_level(view: _View) -> Scan:
     """``straighten``, but a sheet that is not small is levelled first if it is so tilted that grids are not found."""
-    size = _size_of(page.pixels)
-    sides = known, _ = find_sides(sheet, size)
+    sides = known, _ = find_sides(view.sheet, view.size)
     tilts = [_tilt(edge, side) for side, edge in enumerate(known) if edge is not None]
     tilt = float(np.median(tilts)) if len(tilts) > 1 else 0.0
     if abs(tilt) < _TILTED:
-        return _straighten_near(page, fine, sheet, sides)
+        return _straighten_near(view, sides)
     cos, sin = np.cos(tilt), np.sin(tilt)
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-    outline = _map(_meet(_complete(size, known)), turn)
+    outline = _map(_meet(_complete(view.size, known)), turn)
     low, high = outline.min(axis=0), outline.max(axis=0)
     margin = _AROUND * (high - low)
     turn[:2, 2] = margin - low
     width, height = np.ceil(high - low + 2 * margin).astype(int).tolist()
     level = _Pose(turn, (width, height), outline, None, True)
-    pixels = level.look(page.pixels)
-    fine = halve(pixels, _FINEST)
-    levelled = page.moved(pixels, lambda points: transform(points, turn))
-    sheet = find_sheet(halve(fine, _WORK))
-    scan = _straighten_near(levelled, fine, sheet, find_sides(sheet, level.size))
+    levelled = _view(view.page.moved(level.look(view.page.pixels), lambda points: transform(points, turn)))
+    scan = _straighten_near(levelled, find_sides(levelled.sheet, level.size))
     corners = _map(scan.corners.astype(np.float64), np.asarray(np.linalg.inv(turn)))
     return replace(scan, corners=corners.astype(np.float32), matrix=scan.matrix @ turn)
 
@@ -174,48 +197,48 @@ def _tilt(edge: Floats, side: int) -> float:
     return float((np.arctan2(y, x) - side * np.pi / 2 + np.pi) % (2 * np.pi) - np.pi)
 
 
-def _part_to_look_at(sheet: Floats, size: Size) -> tuple[int, int, int, int] | None:
+def _part_to_look_at(view: _View) -> tuple[int, int, int, int] | None:
     """Left, top, right and bottom, pixels, of the part that shows the sheet, if that is far smaller than a picture."""
     box = []
-    for axis, length in enumerate(size):
-        cells = np.flatnonzero((sheet > 0).any(axis=axis))
+    for axis, length in enumerate(view.size):
+        cells = np.flatnonzero((view.sheet > 0).any(axis=axis))
         if not len(cells):
             return None
         margin = _AROUND * (cells[-1] + 1 - cells[0])
-        low, high = np.array([cells[0] - margin, cells[-1] + 1 + margin]) * length / len(sheet)
+        low, high = np.array([cells[0] - margin, cells[-1] + 1 + margin]) * length / len(view.sheet)
         box.append((max(0, int(low)), min(length, int(high))))
     (left, right), (top, bottom) = box
     across, down = right - left, bottom - top
-    if min(across, down) < MIN_SIDE or (across > _MOST * size[0] and down > _MOST * size[1]):
+    if min(across, down) < MIN_SIDE or (across > _MOST * view.size[0] and down > _MOST * view.size[1]):
         return None
     return left, top, right, bottom
 
 
 def working_copy(picture: Pixels) -> Pixels:
     """Return the copy of a picture in which its edges are looked for, dark on light."""
-    return shrink(*_reduced(picture, _size_of(picture), find_sheet(picture)))
+    view = _view(Page(picture))
+    return shrink(as_paper(view.small, view.sheet > 0), view.long)
 
 
-def _reduced(picture: Pixels, given: Size, sheet: Floats) -> tuple[Pixels, int]:
-    """A copy, dark on light, of a picture that had size ``given``, and the long side to which it is to be reduced."""
-    long = round(_WORK * max(1.0, max(given) / min(given) / LONGEST) ** 0.5)
-    return as_paper(halve(picture, long), sheet > 0), long
+def _working_side(size: Size) -> int:
+    """The long side of the copy on which all is looked for; a roll's is larger."""
+    return round(_WORK * float(max(1.0, max(size) / min(size) / LONGEST) ** 0.5))
 
 
-def _straighten_near(page: Page, fine: Pixels, sheet: Floats, sides: tuple[Edges, list[int]]) -> Scan:
-    """``straighten`` for a page in which the sheet (log-odds of its cells) is neither small nor tilted.
+def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:
+    """``straighten`` for a page in which the sheet is neither small nor tilted.
 
-    ``fine`` is a copy of the page, ``sides`` are the sheet's as ``find_sides`` says, in pixels of the page.
+    Its ``sides`` are as ``find_sides`` says, in pixels of the page.
     """
-    small, long = _reduced(fine, _size_of(page.pixels), sheet)
-    work = shrink(small, long)
-    lines = shrink(darkest(small), long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
-    shrinking, (known, unsure) = _resizing(_size_of(page.pixels), _size_of(work)), sides
+    small = as_paper(view.small, view.sheet > 0)
+    work = shrink(small, view.long)
+    lines = shrink(darkest(small), view.long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
+    shrinking, (known, unsure) = _resizing(view.size, _size_of(work)), sides
     top, right, bottom, left = (None if edge is None else _map(edge, shrinking) for edge in known)
     flat = _lay_flat(work, find_edges(work, (top, right, bottom, left), unsure), find_grid(lines))
-    scan = _straightened(page, fine, work, flat)
+    scan = _straightened(view, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
-        return _straightened(page, fine, work, _stay(_size_of(work), None))
+        return _straightened(view, work, _stay(_size_of(work), None))
     return scan
 
 
@@ -225,13 +248,12 @@ def _agrees(page: Page, flat: _Pose) -> bool:
     return bool(abs((page.px_per_mm or 0.0) - scale) < _PULLED * scale)
 
 
-def _straightened(page: Page, fine: Pixels, work: Pixels, flat: _Pose) -> Scan:
-    """The page as it lies in its copy ``work``; ``fine`` is a copy large enough for most."""
+def _straightened(view: _View, work: Pixels, flat: _Pose) -> Scan:
+    """The page as it lies in its copy ``work``."""
     turn = find_turn(flat.look(work), flat.px_per_mm)
-    pose = flat.scaled(_size_of(page.pixels), _size_of(work)).turned(turn)
-    if max(pose.size) > _FINEST:
-        fine = halve(page.pixels, max(pose.size))
-    moved = _move(page, _even_out(_develop(page.pixels, fine, pose, turn)), pose)
+    pose, pixels = flat.scaled(view.size, _size_of(work)).turned(turn), view.page.pixels
+    fine = halve(pixels, max(pose.size)) if max(pose.size) > _FINEST else view.fine
+    moved = _move(view.page, _even_out(_develop(pixels, fine, pose, turn)), pose)
     return Scan(moved, pose.corners.astype(np.float32), turn, pose.matrix)
 
 

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -147,10 +147,11 @@ def _sort(ink: Pixels, scale: float) -> _Marks:
     return _Marks(ink, x[kept], y[kept], width[kept], height[kept], trace)
 
 
-def _pieces(ink: Pixels) -> tuple[npt.NDArray[np.int32], Ints, Floats]:
-    """Connected pieces of ink: labels, boxes and middles, by the way that is three times as quick as OpenCV's usual."""
-    _, labels, boxes, middles = cv2.connectedComponentsWithStatsWithAlgorithm(ink, 8, cv2.CV_32S, cv2.CCL_BBDT)
-    return np.asarray(labels, np.int32), np.asarray(boxes, np.int64), np.asarray(middles, np.float64)
+def _pieces(ink: Pixels) -> tuple[npt.NDArray[np.integer[Any]], Ints, Floats]:
+    """Connected pieces of ink: labels, boxes and middles; three times as quick with short labels as OpenCV's usual."""
+    kind = cv2.CV_16U if cv2.countNonZero(ink) < np.iinfo(np.uint16).max else cv2.CV_32S  # as there are no more pieces
+    _, labels, boxes, middles = cv2.connectedComponentsWithStatsWithAlgorithm(ink, 8, kind, cv2.CCL_BBDT)
+    return np.asarray(labels), np.asarray(boxes, np.int64), np.asarray(middles, np.float64)
 
 
 def _letters(marks: _Marks) -> Floats:
