@@ -34,8 +34,8 @@ Rng = np.random.Generator
 Size = tuple[int, int]  # width, height
 
 SHARES = {
-    "plain": 0.13, "white": 0.12, "shaded": 0.07, "pattern": 0.13, "boards": 0.08, "things": 0.09,
-    "papers": 0.12, "other ECG": 0.09, "frame": 0.06, "sleeve": 0.03, "window": 0.08,
+    "plain": 0.11, "white": 0.12, "shaded": 0.06, "pattern": 0.09, "tiles": 0.10, "boards": 0.07, "things": 0.08,
+    "papers": 0.12, "other ECG": 0.09, "frame": 0.06, "sleeve": 0.03, "window": 0.07,
 }  # fmt: skip
 ASPECTS = (4 / 3, 4 / 3, 4 / 3, 16 / 9, 1.5, 1.0)  # of pictures
 SIDE = 24  # points of the outline on each side of the sheet, as ``hold`` expects
@@ -102,13 +102,15 @@ def inverted(page: Page) -> Page:
 def place(page: Page, size: Size, rng: Rng, flat: bool) -> np.ndarray:
     """The sheet's corners in the picture: askew and in perspective unless ``flat``, small now and then."""
     full = np.array(page.pixels.shape[1::-1])
-    share = rng.uniform(0.7, 1.0) if flat else rng.uniform(0.5, 1.04)
+    least = 0.7 if flat else 0.35 if rng.random() < 0.2 else 0.5
+    share = rng.uniform(least, 1.0 if flat else 1.04)
     scale = share * min(size[0] / full[0], size[1] / full[1])
     corners = (rectangle(page) - (full - 1) / 2) * scale
     if not flat:
         angle = np.radians(rng.uniform(-20, 20) if rng.random() < 0.2 else rng.normal(0, 4))
         corners = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        corners = corners + rng.uniform(-1, 1, (4, 2)) * rng.uniform(0, 0.07) * full * scale
+        bent = rng.uniform(0, 0.12 if rng.random() < 0.2 else 0.07)
+        corners = corners + rng.uniform(-1, 1, (4, 2)) * bent * full * scale
     room = np.maximum(0.03 * np.array(size), (np.array(size) - np.ptp(corners, axis=0)) / 2)
     return np.asarray(corners + np.array(size) / 2 + rng.uniform(-1, 1, 2) * room)
 
@@ -122,8 +124,9 @@ def filled(corners: np.ndarray, size: Size) -> np.ndarray:
 
 def shadow_of(cover: np.ndarray, rng: Rng) -> np.ndarray:
     """The light (0-1) that the sheet takes away from what it lies on; it falls up to some percent of the width off."""
-    offset = (rng.normal(0, 0.008, 2) * cover.shape[1]).astype(int)
-    soft = cv2.GaussianBlur(np.roll(cover, offset, (0, 1)), (0, 0), rng.uniform(0.002, 0.012) * cover.shape[1])
+    shift = np.column_stack([np.eye(2), rng.normal(0, 0.008, 2) * cover.shape[1]])
+    fallen = cv2.warpAffine(cover, shift, cover.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    soft = cv2.GaussianBlur(fallen, (0, 0), rng.uniform(0.002, 0.012) * cover.shape[1])
     return soft * rng.uniform(0, 0.5)
 
 
@@ -135,9 +138,14 @@ def draw_ground(ground: str, size: Size, corners: np.ndarray, page: Page, rng: R
         return like_paper(size, np.median(page.pixels.reshape(-1, 3), axis=0), rng)
     below = (KINDS.get(ground) or list(KINDS.values())[rng.integers(len(KINDS))])(size, rng)
     if ground == "papers":
-        for _ in range(int(rng.integers(1, 5))):
+        for _ in range(int(rng.integers(1, 9))):
             larger = rng.uniform(0.8, 1.6, 2) if rng.random() < 0.4 else rng.uniform(0.6, 1.1, 2)
-            put(below, (text, form)[rng.integers(2)](rng), near(corners, size, rng, larger), rng)
+            put(
+                below,
+                (text, form, squared)[rng.choice(3, p=(0.4, 0.4, 0.2))](rng),
+                near(corners, size, rng, larger),
+                rng,
+            )
     if ground == "other ECG":
         put(below, page.pixels, near(corners, size, rng, rng.uniform(0.8, 1.1, 2)), rng)
     if ground == "frame":
@@ -179,6 +187,29 @@ def pattern(size: Size, rng: Rng) -> np.ndarray:
     return np.asarray(one * share + other * (1 - share))
 
 
+def tiles(size: Size, rng: Rng) -> np.ndarray:
+    """Square or oblong tiles, smooth or uneven, with lighter or darker joints, or squared cloth."""
+    width, height = size
+    x, y = np.meshgrid(np.arange(width) / max(size), np.arange(height) / max(size))
+    angle, pitch = rng.normal(0, 0.15), np.exp(rng.uniform(np.log(0.03), np.log(0.4)))
+    u = (x * np.cos(angle) + y * np.sin(angle)) / pitch + rng.random()
+    v = (y * np.cos(angle) - x * np.sin(angle)) / pitch / rng.choice([1, 1, rng.uniform(0.4, 2.5)]) + rng.random()
+    thin = max(rng.uniform(0.01, 0.08), 1.2 / pitch / max(size))
+    joints = cv2.GaussianBlur(((u % 1 < thin) | (v % 1 < thin)).astype(np.float32), (0, 0), rng.uniform(0.3, 1))
+    base, depth = plain(size, rng), rng.uniform(25, 120) * rng.choice([-1, -1, 1])
+    return np.clip(base + depth * joints[..., None], 0, 255)
+
+
+def squared(rng: Rng) -> Pixels:
+    """A sheet of squared paper."""
+    across = int(rng.integers(500, 800))
+    picture = np.full((across, int(across * rng.uniform(0.6, 1.5)), 3), 255, np.uint8)
+    step, line = int(rng.integers(8, 30)), colour(rng, 60, 230)
+    picture[::step] = line
+    picture[:, ::step] = line
+    return picture
+
+
 def boards(size: Size, rng: Rng) -> np.ndarray:
     """Planks or folds of cloth: what runs along one way, between joints."""
     upright = rng.random() < 0.5
@@ -205,6 +236,7 @@ KINDS: dict[str, Callable[[Size, Rng], np.ndarray]] = {
     "plain": plain,
     "shaded": shaded,
     "pattern": pattern,
+    "tiles": tiles,
     "boards": boards,
     "things": things,
 }
@@ -212,7 +244,7 @@ KINDS: dict[str, Callable[[Size, Rng], np.ndarray]] = {
 
 def near(corners: np.ndarray, size: Size, rng: Rng, larger: np.ndarray) -> np.ndarray:
     """Corners of something that much ``larger`` (2,) than the sheet that lies below or beside it."""
-    angle = rng.normal(0, 0.25)
+    angle = rng.normal(0, 0.25) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     direction = rng.uniform(0, 2 * np.pi)
     shift = np.array([np.cos(direction), np.sin(direction)]) * rng.uniform(0.05, 0.6) * np.array(size)
@@ -287,12 +319,17 @@ def shine(picture: np.ndarray, rng: Rng) -> np.ndarray:
 
 
 def shoot(picture: Pixels, corners: np.ndarray, rng: Rng, flat: bool) -> Pixels:
-    """Held by fingers or a clip now and then, a little blurred, noisy, and stored as JPEG."""
+    """Held by fingers or a clip, or with a ruler on it, now and then; a little blurred, noisy, and stored as JPEG."""
     if not flat and rng.random() < 0.2:
         along = np.arange(SIDE)[:, None] / SIDE
         outline = np.concatenate([a + (b - a) * along for a, b in zip(corners, np.roll(corners, -1, 0), strict=True)])
         scale = np.hypot(*(corners[1] - corners[0])) / 280
         picture = hold(picture, outline.astype(np.float32), (scale, scale), rng.uniform(0, 1), rng)
+    if not flat and rng.random() < 0.08:  # a ruler, a pen or a strap across it
+        ends = corners[rng.permutation(4)[:2]] + rng.normal(0, 0.15, (2, 2)) * np.ptp(corners, axis=0)
+        ends = ends + (ends - ends[::-1]) * rng.uniform(0, 0.5, (2, 1))
+        one, other = (tuple(map(int, end)) for end in ends)
+        picture = cv2.line(picture.copy(), one, other, colour(rng), int(rng.uniform(0.01, 0.04) * picture.shape[1]))
     if not flat and rng.random() < 0.08:
         side = int(rng.integers(4))
         (x, y), half = corners[[side, side - 3]].mean(axis=0), rng.uniform(0.03, 0.1, 2) * picture.shape[1]
