@@ -27,7 +27,7 @@ import argparse
 import io
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import pairwise
@@ -1097,17 +1097,25 @@ def balance(model: "torch.nn.Module", views: Views, refused: float) -> None:
     with_bias[0] -= float(np.quantile(odds, refused))
 
 
-def save(model: "torch.nn.Module", examples: "dict[str, torch.Tensor]", output: str, path: Path) -> None:
-    """Write the network as ONNX, its weights as float16; ``examples`` are inputs by name."""
+def save(
+    model: "torch.nn.Module",
+    examples: "dict[str, torch.Tensor]",
+    outputs: Sequence[str],
+    path: Path,
+    axes: Mapping[str, Mapping[int, str]] | None = None,
+) -> None:
+    """Write the network as ONNX, its weights as float16; ``examples`` are inputs, ``axes`` those of any length."""
     import onnx
     import torch
 
     from ecglens.models.export import compress
 
-    buffer, names = io.BytesIO(), {"input_names": list(examples), "output_names": [output]}
+    buffer, names = io.BytesIO(), {"input_names": list(examples), "output_names": list(outputs)}
     with warnings.catch_warnings():  # the exporter warns of its own successor
         warnings.simplefilter("ignore")
-        torch.onnx.export(model, tuple(examples.values()), buffer, opset_version=17, dynamo=False, **names)
+        torch.onnx.export(
+            model, tuple(examples.values()), buffer, dynamic_axes=axes, opset_version=17, dynamo=False, **names
+        )
     path.write_bytes(compress(onnx.load_from_string(buffer.getvalue()), "float16").SerializeToString())
 
 
@@ -1124,7 +1132,7 @@ def fit(views: Views, options: argparse.Namespace) -> None:
         print(f"\n{name}: {len(said)} pictures")
         print_rates(list(some.family), list(said[:, 0] >= np.logaddexp.reduce(said[:, 1:-1], axis=1)))
     examples = {"pixels": torch.zeros(1, 1, *views.pixels.shape[1:]), "shape": torch.zeros(1, 1)}
-    save(model, examples, "answers", options.fit)
+    save(model, examples, ["answers"], options.fit)
 
 
 def print_rates(families: list[str], accepted: list[bool], what: str = "accepted") -> None:

@@ -48,7 +48,7 @@ def fit(count: int, seed: int, path: Path) -> None:
     wrong = judge_sheets(model, Views(*(column[~kept] for column in columns)))
     far_off = (wrong > 0.02).mean()
     print(f"{kept.sum()} learnt, {len(wrong)} judged: {wrong.mean():.2%} of cells wrong, far off {far_off:.1%}")
-    save(model, {"pixels": torch.zeros(1, 3, 2 * CELLS, 2 * CELLS)}, "sheet", path)
+    save(model, {"pixels": torch.zeros(1, 3, 2 * CELLS, 2 * CELLS)}, ["sheet"], path)
 
 
 class Views(NamedTuple):

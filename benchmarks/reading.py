@@ -23,16 +23,15 @@ all before), and ``--pages 1600 --steps 2800 --seed 22``.
 
 import argparse
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+from legibility import save
 
 from ecglens.datasets.index import Dataset, open_dataset
 from ecglens.paper import Page, Trace, layouts, random_notes, random_style, render, styles, wear
@@ -451,31 +450,15 @@ def train(
 
 
 def write(network: "torch.nn.Module", path: Path) -> None:
-    """Write the graph, its weights stored as float16."""
-    import onnx
+    """Write the graph, which takes strips and pages of any width."""
     import torch
 
-    from ecglens.models.export import compress
     from ecglens.models.reading import NameFinder
 
     finds = isinstance(network, NameFinder)
-    outputs = ["names"] if finds else ["heights", "shown"]
     axes = {"names": {2: "h8", 3: "w8"}} if finds else {"heights": {2: "w"}, "shown": {1: "w"}}
     inputs = {"pixels": {2: "h", 3: "w"} if finds else {3: "w"}}
-    buffer = BytesIO()
-    with warnings.catch_warnings():  # the exporter warns of its own successor
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network,
-            (torch.rand(1, 3, HEIGHT, 64),),
-            buffer,  # type: ignore[arg-type]
-            input_names=["pixels"],
-            output_names=outputs,
-            dynamic_axes=inputs | axes,
-            opset_version=17,
-            dynamo=False,
-        )
-    path.write_bytes(compress(onnx.load_from_string(buffer.getvalue()), "float16").SerializeToString())
+    save(network, {"pixels": torch.rand(1, 3, HEIGHT, 64)}, list(axes), path, inputs | axes)
 
 
 def main() -> None:

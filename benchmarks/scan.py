@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -33,7 +34,7 @@ from grounds import lay
 from ecglens.io import read
 from ecglens.paper import layouts, random_notes, random_style, render, wear
 from ecglens.paper.damage import WAYS
-from ecglens.paper.edges import Layer, choose, list_lines, shrink
+from ecglens.paper.edges import SEEN, Layer, choose, list_lines, shrink
 from ecglens.paper.page import NODE_MM, Page, Pixels
 from ecglens.paper.scan import Scan, straighten, working_copy
 from ecglens.paper.style import load_style, styles
@@ -45,7 +46,6 @@ Rng = np.random.Generator
 SHARES = (0.5, 0.1, 0.1, 0.1, 0.1, 0.1)  # of WAYS
 WHITE = ("photocopy", "fax")  # ways that show white paper on white
 RIGHT = 0.02  # of the diagonal by which corners may be off
-LITTLE = 0.3  # share of an edge in the picture that is too little to know it by
 MOVING = ("desk", "perspective", "rotation", "crop", "hand", "curl")  # wear that moves a sheet, or what is around it
 BRIGHT = 0.25  # share of the photographs that lie on a brighter desk, where edges are fitted
 UNCLEAR, OTHER, EDGE = -1, 0, 1  # what a line is
@@ -210,19 +210,19 @@ def describe_upright(seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit_edges(count: int, seed: int) -> None:
-    """Print the network of ``edges`` as JSON, and how four fifths of the pages judge the last fifth's sides.
+    """Print the network of ``edges`` as JSON, and how four fifths of the pages judge the others' sides.
 
     Taken: sides on which a line is taken; of these, wrong ones. Missed: sides on which none is, though an edge is among
     the lines. An edge in the picture of which no line was listed does not count.
     """
-    sides = [side for case_ in spread(partial(label_lines, seed), range(count)) for side in case_]
-    part = np.array([number for number, _, _ in sides]) % 5
-    network = train_edges([side[1:] for side, k in zip(sides, part, strict=True) if k], seed)
-    picks = [(choose(traits, network), known) for (_, traits, known), k in zip(sides, part, strict=True) if k == 0]
+    labelled = list(spread(partial(label_lines, seed), range(count)))
+    sides, others = (list(chain.from_iterable(part)) for part in (labelled, labelled[::5]))
+    network = train_edges([side for number, each in enumerate(labelled) if number % 5 for side in each], seed)
+    picks = [(choose(traits, network), known) for traits, known in others]
     taken = [known[best] for best, known in picks if best is not None]
     missed = [bool((known == EDGE).any()) for best, known in picks if best is None]
     print(f"# edges: {len(picks)} sides, {len(taken)} taken ({taken.count(OTHER)} wrong), {sum(missed)} missed")
-    layers = train_edges([side[1:] for side in sides], seed)
+    layers = train_edges(sides, seed)
     print(json.dumps([{"weights": shortened(weights), "offsets": shortened(offsets)} for weights, offsets in layers]))
 
 
@@ -231,8 +231,8 @@ def shortened(values: np.ndarray) -> list:
     return [float(f"{each:.4g}") if values.ndim == 1 else shortened(each) for each in values]
 
 
-def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """Each side of a case: the case's number, the traits (n, 19) of the lines listed, and what ``label`` says (n,)."""
+def label_lines(seed: int, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each side of a case: the traits (n, 19) of the lines listed, and what ``label`` says of these (n,)."""
     rng = np.random.default_rng([seed, number])
     one = case(rng)
     assert one.page.nodes is not None
@@ -245,7 +245,7 @@ def label_lines(seed: int, number: int) -> list[tuple[int, np.ndarray, np.ndarra
     for side, lines in enumerate(list_lines(work)):
         edge = truth[(side + one.turn // 90) % 4]
         known = [label(line.ends, edge, ink, work.shape[:2], one.way in WHITE) for line in lines]
-        sides.append((number, np.array([line.traits for line in lines]), np.array(known)))
+        sides.append((np.array([line.traits for line in lines]), np.array(known)))
     return sides
 
 
@@ -283,7 +283,7 @@ def label(ends: np.ndarray, edge: np.ndarray, ink: np.ndarray, size: tuple[int, 
     if not seen.any():
         return OTHER
     off = np.abs((edge - ends[0]) @ inward) / diagonal
-    farthest_off = off.max() if seen.mean() < LITTLE else off[seen].max()
+    farthest_off = off.max() if seen.mean() < SEEN else off[seen].max()
     near = UNCLEAR if off[seen].max() < RIGHT else OTHER
     return EDGE if farthest_off < 0.6 * RIGHT else near
 

@@ -1,6 +1,5 @@
 """Where in a picture the sheet lies, and which of its sides are sure."""
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +11,7 @@ from ecglens.paper.outline import find_sheet, find_sides
 from ecglens.paper.page import Pixels, Points
 from ecglens.simulator import simulate
 from test_edges import CORNERS, distances
+from test_scan import photograph
 
 
 def odds(*sheets: Points, size: tuple[int, int] = (720, 480)) -> Floats:
@@ -56,20 +56,19 @@ def test_a_sheet_that_runs_out_of_the_picture_has_no_edge_there() -> None:
     assert find_sides(odds(everywhere), (720, 480)) == ((None, None, None, None), [])
 
 
-def photograph(desk: int) -> tuple[Pixels, Points]:
-    """A page of ECG that fills two fifths of a picture, and its corners."""
-    page = render(simulate((), rng=np.random.default_rng(3), fs=250), "3x4+1", "red", px_per_mm=4).pixels
-    corners = np.array([(170, 180), (1050, 150), (1070, 600), (150, 570)], np.float32)
-    outline = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32) * page.shape[1::-1]
-    matrix = cv2.getPerspectiveTransform(outline.astype(np.float32), corners)
-    picture = cv2.warpPerspective(page, matrix, (1200, 800), flags=cv2.INTER_AREA, borderValue=(desk,) * 3)
-    return np.asarray(picture, np.uint8), corners
+ASKEW = np.array([(170, 180), (1050, 150), (1070, 600), (150, 570)], np.float32)
+
+
+def on_desk(desk: int) -> Pixels:
+    """A page of ECG that fills two fifths of a picture, its corners ``ASKEW``."""
+    page = render(simulate((), rng=np.random.default_rng(3), fs=250), "3x4+1", "red", px_per_mm=4)
+    return photograph(page, ASKEW, (1200, 800), desk).pixels
 
 
 @pytest.mark.parametrize("desk", [5, 90, 160])
 def test_a_sheet_is_told_from_its_desk(desk: int) -> None:
-    picture, corners = photograph(desk)
-    assert max(distances(find_sides(find_sheet(picture), (1200, 800))[0], corners)) < 0.01 * np.hypot(1200, 800)
+    picture = on_desk(desk)
+    assert max(distances(find_sides(find_sheet(picture), (1200, 800))[0], ASKEW)) < 0.01 * np.hypot(1200, 800)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, said: Floats) -> Floats:

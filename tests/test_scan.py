@@ -30,7 +30,7 @@ def flat(record: Record) -> Page:
     return render(record, "3x4+1", "red", px_per_mm=5, notes=NOTES)
 
 
-def photograph(page: Page, corners: Points, size: tuple[int, int], desk: int = 60) -> tuple[Page, Points]:
+def photograph(page: Page, corners: Points, size: tuple[int, int], desk: int = 60) -> Page:
     """The page on an even desk, its corners at ``corners`` of a picture of ``size`` (width, height)."""
     height, width = page.pixels.shape[:2]
     outline = np.array(
@@ -38,7 +38,7 @@ def photograph(page: Page, corners: Points, size: tuple[int, int], desk: int = 6
     )
     matrix = cv2.getPerspectiveTransform(outline, corners)
     pixels = cv2.warpPerspective(page.pixels, matrix, size, flags=cv2.INTER_AREA, borderValue=(desk, desk, desk))
-    return page.moved(np.asarray(pixels, np.uint8), lambda points: transform(points, matrix)), corners
+    return page.moved(np.asarray(pixels, np.uint8), lambda points: transform(points, matrix))
 
 
 SLANTED = np.array([(130, 110), (1370, 160), (1440, 830), (70, 770)], np.float32)
@@ -46,7 +46,7 @@ SLANTED = np.array([(130, 110), (1370, 160), (1440, 830), (70, 770)], np.float32
 
 @pytest.fixture(scope="module")
 def photo(flat: Page) -> Page:
-    return photograph(flat, SLANTED, (1500, 920))[0]
+    return photograph(flat, SLANTED, (1500, 920))
 
 
 def turn(page: Page, quarters: int) -> Page:
@@ -74,7 +74,7 @@ def test_the_sheet_is_found_on_a_desk(photo: Page) -> None:
 @pytest.mark.parametrize("light", [0.5, 0.7, 0.9])
 def test_a_dim_sheet_is_found_on_a_brighter_desk(light: float, flat: Page) -> None:
     dim = replace(flat, pixels=np.asarray(flat.pixels * light, np.uint8))
-    page, _ = photograph(dim, SLANTED, (1500, 920), desk=245)
+    page = photograph(dim, SLANTED, (1500, 920), desk=245)
     assert np.abs(straighten(page).corners - SLANTED).max() < 0.02 * np.hypot(1500, 920)
 
 
@@ -96,7 +96,7 @@ GROUNDS = [
 @pytest.mark.parametrize(("ground", "style"), GROUNDS)
 def test_a_small_sheet_is_found_wherever_it_lies(ground: int | str, style: str, quarters: int, record: Record) -> None:
     size = (2000, 1500)
-    page, _ = photograph(render(record, "3x4+1", style, px_per_mm=4), SMALL, size)
+    page = photograph(render(record, "3x4+1", style, px_per_mm=4), SMALL, size)
     outside = cv2.fillConvexPoly(np.ones(page.pixels.shape[:2], np.uint8), np.rint(SMALL).astype(np.int32), 0) > 0
     page.pixels[outside] = tiles(size)[outside] if ground == "tiles" else ground
     given = turn(page, quarters)
@@ -118,7 +118,7 @@ def test_a_tilted_sheet_is_levelled(degrees: float, flat: Page) -> None:
     half = np.array(flat.pixels.shape[1::-1]) * 0.7 / 2
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
     corners = (square @ np.array([[cos, sin], [-sin, cos]]) + (800, 600)).astype(np.float32)
-    page, _ = photograph(flat, corners, (1600, 1200))
+    page = photograph(flat, corners, (1600, 1200))
     scan = straighten(page)
     assert scan.turn == 0
     assert np.abs(scan.corners - corners).max() < 0.01 * np.hypot(1600, 1200)
@@ -148,7 +148,7 @@ def test_moire_across_a_screen_and_its_frame_hides_no_edge(seed: int, record: Re
 def test_two_edges_that_run_together_are_those_of_a_slanted_sheet(record: Record) -> None:
     plain = render(record, "3x4+1", "plain", px_per_mm=5, notes=NOTES)
     corners = np.array([(160, -40), (1340, -40), (1410, 960), (90, 960)], np.float32)
-    page, _ = photograph(plain, corners, (1500, 920))
+    page = photograph(plain, corners, (1500, 920))
     sides = straighten(page).corners
     for found, true in ((sides[[0, 3]], corners[[0, 3]]), (sides[[1, 2]], corners[[1, 2]])):
         at = np.array([0.0, 919.0])
@@ -356,7 +356,7 @@ def test_same_picture_same_page(photo: Page) -> None:
 
 def test_large_pictures_that_move_are_kept_to_what_is_needed(flat: Page) -> None:
     large = cv2.resize(flat.pixels, None, fx=3, fy=3)
-    photo, _ = photograph(Page(np.asarray(large, np.uint8)), SLANTED * 3, (4500, 2760))
+    photo = photograph(Page(np.asarray(large, np.uint8)), SLANTED * 3, (4500, 2760))
     scan = straighten(photo)
     assert 1000 < max(scan.page.pixels.shape) <= 1500
     assert straighten(Page(np.asarray(large, np.uint8))).page.pixels.shape == large.shape
@@ -364,7 +364,7 @@ def test_large_pictures_that_move_are_kept_to_what_is_needed(flat: Page) -> None
 
 def test_a_long_strip_keeps_its_height(record: Record) -> None:
     roll = render(record, "roll-1", "red", px_per_mm=5)
-    photo, _ = photograph(roll, np.array([(100, 80), (4100, 160), (4090, 455), (95, 380)], np.float32), (4200, 540))
+    photo = photograph(roll, np.array([(100, 80), (4100, 160), (4090, 455), (95, 380)], np.float32), (4200, 540))
     page = straighten(photo).page.pixels
     assert page.shape[1] > 1.9 * 1500  # what an ordinary page may have
     assert page.shape[0] * page.shape[1] <= 1.01 * 1500 * 500

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ _SLANT: Final = 0.22  # of an edge
 _STEP: Final = 3.0  # pixels of the coarse copy between lines that are tried
 _CAP: Final = 24  # step in colour (0-255) beyond which an edge is no clearer
 _WHITE: Final = 235
-_SEEN: Final = 0.3  # share of an edge that is in the picture at least
+SEEN: Final = 0.3  # share of an edge that is in the picture at least, to know it by
 _INK: Final = 16  # darkness (0-255) of print at least
 _RIM: Final = 8  # pixels at the picture's edges in which print is not looked for
 _FEW: Final = 12  # points in five rows that are no print
@@ -53,18 +53,58 @@ _WALL: Final = 0.23  # of the light, by which a wall is brighter than the frame 
 _FEWEST: Final = 20  # columns of the coarse copy in which a line must be seen; thrice as many of the other
 
 
+class Place(NamedTuple):
+    """Where a line lies and how clear it is."""
+
+    rank: float  # of the clearest, from 0 on
+    deep: float  # share of the picture beyond it
+    slant: float  # rise over run
+    step: float  # in colour (0-255) along it
+    constant: float  # share of its length with a clear step
+    outer: float  # the clearest step further out
+    inner: float  # and further in
+
+
+class Colours(NamedTuple):
+    """Of what is beyond a line, and how it differs from what is within, as shares of the brightest colour."""
+
+    unseen: float = 1.0  # 1 where too little of either is in the picture
+    differing: float = 0.0  # in the channel that differs most
+    brighter: float = 0.0
+    more_colourful: float = 0.0
+    colourful: float = 0.0
+    whitest: float = 0.0  # the darkest channel
+    from_paper: float = 0.0  # how far from the colour of the picture's middle
+    paper_within: float = 0.0  # the same of what is within
+
+
+class Print(NamedTuple):
+    """On both sides of a line."""
+
+    alike: float  # -1 to 1
+    rough: float  # 0-255, beyond it
+    rough_within: float
+    seen: float  # share of the columns
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A line that may be an edge of the sheet.
+    """A line that may be an edge of the sheet, and what it is like.
 
-    ``ends`` (2, 2) are pixels of the picture it was found in, clockwise around the sheet. ``traits`` (19,) say what it
-    is like: where it lies and how clear it is (7), the colours (8) and the print (4) on both sides. ``light`` is the
-    brightest of the colours (0-255), of which they are shares.
+    ``ends`` (2, 2) are pixels of the picture it was found in, clockwise around the sheet. ``light`` is the brightest of
+    the colours (0-255), of which they are shares.
     """
 
     ends: Floats
-    traits: Floats
+    place: Place
+    colours: Colours
     light: float
+    print: Print
+
+    @property
+    def traits(self) -> Floats:
+        """What the network goes by, (19,)."""
+        return np.array([*self.place, *self.colours, *self.print])
 
 
 def shrink(pixels: Pixels, long: int, how: int = cv2.INTER_LINEAR) -> Pixels:
@@ -136,10 +176,9 @@ def _clear_end(lines: list[Line]) -> Floats | None:
     for line in lines:
         if not _ends_paper(line):
             continue
-        brighter = line.traits[9]
-        if wall is None and brighter > _WALL:
+        if wall is None and line.colours.brighter > _WALL:
             wall = line.ends  # may be where a wall ends and a screen's frame begins
-        elif wall is None or brighter < 0:
+        elif wall is None or line.colours.brighter < 0:
             return line.ends
     return wall
 
@@ -149,12 +188,13 @@ def _ends_paper(line: Line) -> bool:
 
     What is white above a level line is a margin of a drawn page, or a scanner's lid that does no harm.
     """
-    _, deep, slant, step, _, _, _, unseen, differing, brighter, _, _, whitest, _, _, alike, _, _, _ = line.traits
-    margin = bool(unseen) or (whitest * line.light > _WHITE and brighter >= 0)
-    if step < _MIN_STEP + _DEEPER * deep or (slant < _LEVEL and margin):
+    place, colours = line.place, line.colours
+    margin = bool(colours.unseen) or (colours.whitest * line.light > _WHITE and colours.brighter >= 0)
+    if place.step < _MIN_STEP + _DEEPER * place.deep or (place.slant < _LEVEL and margin):
         return False
-    most_alike = _CROSSING * (1 - 2 * deep) + _OVERRULED * max(0.0, differing - _SHADOW)
-    return bool((unseen or differing * line.light >= _MIN_LASTING) and alike <= most_alike)
+    most_alike = _CROSSING * (1 - 2 * place.deep) + _OVERRULED * max(0.0, colours.differing - _SHADOW)
+    lasting = bool(colours.unseen) or colours.differing * line.light >= _MIN_LASTING
+    return lasting and line.print.alike <= most_alike
 
 
 def choose(traits: Floats, network: list[Layer]) -> int | None:
@@ -205,10 +245,9 @@ def _list_upper(coarse: Pixels, ink: Pixels) -> list[Line]:
             max((other[2] for other in lines if sign * ((other[0] + other[1]) / 2 - middle) > _STEP), default=0.0)
             for sign in (-1, 1)
         )
-        place = [rank, max(0.0, middle / height), abs(left - right) / width]
-        clear = [step, _constancy(steps[3], ends), outer, inner]
-        colours, light = _colours(coarse, ends, paper)
-        found.append(Line(fine, np.array([*place, *clear, *colours, *_print_beside(ink, fine)]), light))
+        slant = abs(left - right) / width
+        place = Place(rank, max(0.0, middle / height), slant, step, _constancy(steps[3], ends), outer, inner)
+        found.append(Line(fine, place, *_colours(coarse, ends, paper), _print_beside(ink, fine)))
     return found
 
 
@@ -220,29 +259,29 @@ def _constancy(step: npt.NDArray[np.float32], line: Floats) -> float:
     return float((step[rows[inside], columns[inside]] > _CLEAR).sum() / len(columns))
 
 
-def _colours(coarse: Pixels, line: Floats, paper: Floats) -> tuple[list[float], float]:
-    """The colours above and below a line and of the ``paper`` (3,), as eight shares of the brightest, and this."""
+def _colours(coarse: Pixels, line: Floats, paper: Floats) -> tuple[Colours, float]:
+    """The colours above and below a line and of the ``paper`` (3,), and the brightest of them (0-255)."""
     columns = np.arange(2, coarse.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])
     rows = [np.rint(middle + side * np.arange(3, 9)[:, None]) for side in (-1, 1)]
     above, below = ([_strip(coarse[..., c], each, columns, 2) for c in range(3)] for each in rows)
     both = above[0][1] & below[0][1]
     if both.sum() < _FEWEST:
-        return [1.0] + [0.0] * 7, 255.0  # too little of either side is in the picture
+        return Colours(), 255.0
     outside, inside = (np.array([values[both].mean() for values, _ in strips]) for strips in (above, below))
     light = max(1.0, outside.max(), inside.max())
     outside, inside, paper = outside / light, inside / light, paper / light
-    shares = [
-        0.0,
-        np.abs(outside - inside).max(),
-        outside.mean() - inside.mean(),
-        np.ptp(outside) - np.ptp(inside),  # how much more colourful
-        np.ptp(outside),
-        outside.min(),  # how near to white
-        np.abs(outside - paper).max(),
-        np.abs(inside - paper).max(),
-    ]
-    return shares, float(light)
+    colours = Colours(
+        unseen=0.0,
+        differing=float(np.abs(outside - inside).max()),
+        brighter=float(outside.mean() - inside.mean()),
+        more_colourful=float(np.ptp(outside) - np.ptp(inside)),
+        colourful=float(np.ptp(outside)),
+        whitest=float(outside.min()),
+        from_paper=float(np.abs(outside - paper).max()),
+        paper_within=float(np.abs(inside - paper).max()),
+    )
+    return colours, float(light)
 
 
 def _clearest(steps: npt.NDArray[np.float32]) -> Iterator[tuple[float, float, float]]:
@@ -287,11 +326,11 @@ def _clarity(
     *sums, most = (each.ravel().take(at).sum(axis=1) for each in steps)
     count = seen.sum(axis=1)
     clear = (most + np.abs(sums).max(axis=0)) / 2 / np.sqrt(np.maximum(count, 1) * len(columns))
-    return np.where(count < _SEEN * len(columns), 0, clear)
+    return np.where(count < SEEN * len(columns), 0, clear)
 
 
-def _print_beside(ink: Pixels, line: Floats) -> list[float]:
-    """How much the print above a line is like that below it, how rough either is, and the share of columns in view.
+def _print_beside(ink: Pixels, line: Floats) -> Print:
+    """How much the print above a line is like that below it, and how rough either is.
 
     A grid's lines and traces cross a line that is no edge; but moire crosses edges, too.
     """
@@ -300,11 +339,11 @@ def _print_beside(ink: Pixels, line: Floats) -> list[float]:
     above, below = (_strip(ink, np.rint(middle + side * np.arange(4, 13)[:, None]), columns, 5) for side in (-1, 1))
     both = above[1] & below[1]
     if both.sum() < 3 * _FEWEST:
-        return [0.0, 0.0, 0.0, float(both.mean())]
+        return Print(0.0, 0.0, 0.0, float(both.mean()))
     one, other = (_rough(strip[0][both]) for strip in (above, below))
     shifted = [(one[3 + k : len(one) - 3 + k], other[3:-3]) for k in range(-3, 4)]
     alike = max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
-    return [alike, float(np.abs(one).mean()), float(np.abs(other).mean()), float(both.mean())]
+    return Print(alike, float(np.abs(one).mean()), float(np.abs(other).mean()), float(both.mean()))
 
 
 def _strip(
