@@ -112,6 +112,17 @@ def test_a_small_sheet_is_found_wherever_it_lies(ground: int | str, style: str, 
     assert np.allclose(scan.page.traces[0].points, points, atol=0.1, equal_nan=True)
 
 
+@pytest.mark.parametrize(
+    "corners", [[(250, 150), (1250, 150), (1450, 800), (60, 800)], [(160, 220), (1330, 40), (1180, 880), (360, 800)]]
+)
+def test_a_grid_that_is_too_slanting_to_be_seen_is_seen_once_the_sheet_is_flat(
+    corners: list[tuple[int, int]], flat: Page
+) -> None:
+    scan = straighten(photograph(flat, np.array(corners, np.float32), (1500, 920)))
+    places = on_paper(scan)
+    assert places[-1, -1] == pytest.approx(NODE_MM * (np.array(places.shape[1::-1]) - 1), rel=0.02)
+
+
 @pytest.mark.parametrize("degrees", [-27, -20, -12, 14, 23])
 def test_a_tilted_sheet_is_levelled(degrees: float, flat: Page) -> None:
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

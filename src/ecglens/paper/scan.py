@@ -235,7 +235,10 @@ def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:
     lines = shrink(darkest(small), view.long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
     shrinking, (known, unsure) = _resizing(view.size, _size_of(work)), sides
     top, right, bottom, left = (None if edge is None else _map(edge, shrinking) for edge in known)
-    flat = _lay_flat(work, find_edges(work, (top, right, bottom, left), unsure), find_grid(lines))
+    edges = find_edges(work, (top, right, bottom, left), unsure)
+    flat = _lay_flat(work, edges, find_grid(lines))
+    if flat.moved and flat.px_per_mm is None and (grid := find_grid(flat.look(lines))):  # that lay too slanting
+        flat = _lay_flat(work, edges, Grid(grid.matrix @ flat.matrix, grid.misfit))
     scan = _straightened(view, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
         return _straightened(view, work, _stay(_size_of(work), None))
