@@ -75,9 +75,19 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
 ) -> None:
     measured = {"heart_rate_bpm": rate, "pr_ms": pr, "qrs_ms": qrs, "qtc_ms": qtc}
     wanted = f"25 mm/s is assumed, but rate and intervals are rather those of {speed}: give the paper's speed"
-    assert doubts(record, measured, (), {"speed_from": "assumed"}) == [wanted] * bool(speed)
-    assert doubts(record, measured, (), {"speed_from": "given"}) == []
+    assert doubts(record, measured, {"LBBB"}, {"speed_from": "assumed"}) == [wanted] * bool(speed)
+    assert doubts(record, measured, {"LBBB"}, {"speed_from": "given"}) == []
     assert doubts(record, {}, (), {"speed_from": "assumed"}) == []
+
+
+@pytest.mark.parametrize("speed_from", ["given", "assumed"])
+def test_a_wide_qrs_that_no_block_explains_is_doubted_on_a_page(record: Record, speed_from: str) -> None:
+    wide, page = {"qrs_ms": 184.0}, {"speed_from": speed_from}
+    (doubt,) = doubts(record, wide, ["AF", "male"], page)
+    assert doubt == "a QRS of 184 ms without a bundle branch block may be misread: measure it on the paper"
+    for positives in (["RBBB"], ["LBBB", "AF"]):
+        assert doubts(record, wide, positives, page) == []
+    assert doubts(record, {"qrs_ms": 110.0}, (), page) == doubts(record, wide, ()) == []
 
 
 @pytest.mark.parametrize(
