@@ -140,6 +140,18 @@ def test_two_ecgs_are_said_to_be_two_where_they_look_like_a_part_of_a_page(
     assert diagnose(np.ascontiguousarray(one[: len(one) // 2])).reason == part
 
 
+@pytest.mark.parametrize("layout", ["3x4+1", "6x2+1"])
+def test_a_strip_of_another_ecg_is_doubted(record: Record, layout: str) -> None:
+    other = simulate({"AF"}, rng=np.random.default_rng(7))
+    one, strip = (ecglens.render(each, layout, px_per_mm=5).pixels for each in (record, other))
+    own = diagnose(one)
+    assert own.quality["strip_likeness"] > 0.9
+    assert own.quality["warnings"] == []
+    row = {"3x4+1": 0.75, "6x2+1": 0.85}[layout]
+    (doubt,) = diagnose(np.vstack([one[: int(row * len(one))], strip[int(row * len(one)) :]])).quality["warnings"]
+    assert doubt == "a rhythm strip is unlike its lead: the page was misread, or shows more than one ECG"
+
+
 def test_strips_are_leads_named_twice(record: Record) -> None:
     assert diagnose(ecglens.render(record, "3x4+3", px_per_mm=5)).quality["repeated_leads"] == ["II", "V1", "V5"]
 

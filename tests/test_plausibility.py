@@ -136,3 +136,11 @@ def test_a_page_whose_limb_leads_contradict_each_other_is_doubted(record: Record
     moved[2] = np.roll(moved[2], 3)  # warped paper
     assert limb_agreement(Record(moved, record.fs)) > 0.9
     assert np.isnan(limb_agreement(Record(np.full((12, 500), np.nan, np.float32), 100)))
+
+
+def test_a_strip_that_is_unlike_its_lead_is_doubted(record: Record) -> None:
+    page = {"speed_from": "assumed"}
+    (doubt,) = doubts(record, {}, (), page | {"strip_likeness": 0.13})
+    assert doubt.startswith("a rhythm strip is unlike its lead")
+    for likeness in (0.94, None):
+        assert doubts(record, {}, (), page | {"strip_likeness": likeness}) == []

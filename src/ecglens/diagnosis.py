@@ -340,6 +340,7 @@ def _read(seen: Seen, page: Page, settings: Settings) -> Seen:
         "assumed_leads": list(reading.assumed),
         "repeated_leads": list(reading.repeated),
         "trace_certainty": round(reading.certainty, 3),
+        "strip_likeness": round(reading.likeness, 2) if np.isfinite(reading.likeness) else None,
         "scale": reading.scale,
         "row_s": round(reading.seconds, 2),
         **reading.settings.as_dict(),

@@ -51,6 +51,8 @@ USUAL_ROW: Final = (9.2, 10.8)  # s, of such pages
 
 # Of 147 drawn pages, half of them worn, one in twenty has less, as have six of ten answered pictures of two ECGs.
 LEAST_ALIKE: Final = 0.55
+# Of 200 worn pages two have less, of 120 with the lower part of another one 47.
+LEAST_ALIKE_STRIP: Final = 0.5
 MOST_OFF: Final = 4  # samples by which leads of warped paper may lie beside each other
 LEAST_COMPARED: Final = 80  # samples
 
@@ -64,7 +66,7 @@ def doubts(
     """Give a sentence for everything in an answer that is doubtful.
 
     ``positives`` are the labels that were called; ``settings`` is, of a page, ``Diagnosis.quality``, of which
-    ``speed_from``, ``scale``, ``row_s`` and ``px_per_mm`` are asked for.
+    ``speed_from``, ``scale``, ``row_s``, ``px_per_mm`` and ``strip_likeness`` are asked for.
     """
     settings = settings or {}
     is_page = "speed_from" in settings
@@ -73,6 +75,9 @@ def doubts(
         found += _of_times(settings, measurements, positives)
     if is_page and limb_agreement(record) < LEAST_ALIKE:
         found.append("the limb leads hardly fit each other: the page was misread, or shows more than one ECG")
+    likeness = settings.get("strip_likeness")
+    if likeness is not None and likeness < LEAST_ALIKE_STRIP:
+        found.append("a rhythm strip is unlike its lead: the page was misread, or shows more than one ECG")
     if settings.get("scale") == "grid" and _is_odd(settings):
         found.append(
             f"rows of {settings['row_s']:.0f} s are rare: the grid may be misread, and rate and intervals with it"

@@ -64,9 +64,10 @@ class Reading:
     a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
     that were read, in the times of ``beside``. ``missing`` names leads that were not found, ``assumed`` those whose
     names follow from a usual order of leads, not from print, ``repeated`` those that are named in more than one place,
-    as strips are. ``certainty`` is the mean probability (0-1) that the least
-    certain lead's trace runs where it is said to. ``scale`` says where the millimetre comes from: "grid", "none", or
-    how long a row then is, such as "row of 10 s". ``seconds`` is how long rows are. ``settings`` are speed and gains.
+    as strips are. ``certainty`` is the mean probability (0-1) that the least certain lead's trace runs where it is said
+    to. ``scale`` says where the millimetre comes from: "grid", "none", or how long a row then is, such as "row of
+    10 s". ``seconds`` is how long rows are. ``settings`` are speed and gains. ``likeness`` is the correlation of a
+    lead's traces in two places, of the lead that is most like itself; NaN where none is read well in two.
     """
 
     record: Record | None
@@ -79,6 +80,7 @@ class Reading:
     scale: str
     seconds: float
     settings: Settings
+    likeness: float = np.nan
 
 
 class _Shown(NamedTuple):
@@ -110,7 +112,8 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     repeated = _repeated(name.name for name in found[0] if name.probability >= SURE)
     if len(repeated) <= MOST_REPEATED:  # misread print aside
         repeated = _repeated(stretch.lead for stretch in ways[best])
-    return _reading(page, pixels, chosen[best], repeated, settings)
+    reading = _reading(page, pixels, chosen[best], repeated, settings)
+    return replace(reading, likeness=_likeness_to_strips(chosen[best], ways[best]))
 
 
 def _follow_all(pixels: Pixels, names: Sequence[Name]) -> list[Stretch]:
@@ -184,6 +187,12 @@ def _choose(stretches: list[Stretch]) -> list[Stretch]:
 def _sharing(stretch: Stretch, stretches: Sequence[Stretch]) -> list[Stretch]:
     """Other leads that were found on the same trace."""
     return [other for other in stretches if other.lead != stretch.lead and stretch.coincides(other)]
+
+
+def _likeness_to_strips(chosen: Sequence[Stretch], stretches: Sequence[Stretch]) -> float:
+    """The likeness to itself of the lead, of those read well in two places, that has most."""
+    well = (one for one in chosen if one.likelihood >= _WELL)
+    return float(np.fmax.reduce([_likeness_besides(one, stretches) for one in well], initial=np.nan))
 
 
 def _owns(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
