@@ -51,8 +51,8 @@ USUAL_ROW: Final = (9.2, 10.8)  # s, of such pages
 
 # Of 147 drawn pages, half of them worn, one in twenty has less, as have six of ten answered pictures of two ECGs.
 LEAST_ALIKE: Final = 0.55
-# Of 200 worn pages two have less, of 120 with the lower part of another one 47.
-LEAST_ALIKE_STRIP: Final = 0.5
+# Of 200 worn pages four have less, of 118 with the lower part of another one 89.
+LEAST_ALIKE_STRIP: Final = 0.3
 MOST_OFF: Final = 4  # samples by which leads of warped paper may lie beside each other
 LEAST_COMPARED: Final = 80  # samples
 

@@ -67,7 +67,7 @@ class Reading:
     as strips are. ``certainty`` is the mean probability (0-1) that the least certain lead's trace runs where it is said
     to. ``scale`` says where the millimetre comes from: "grid", "none", or how long a row then is, such as "row of
     10 s". ``seconds`` is how long rows are. ``settings`` are speed and gains. ``likeness`` is the correlation of a
-    lead's traces in two places, of the lead that is most like itself; NaN where none is read well in two.
+    lead's traces in two places, of the lead that is least like itself; NaN where none is read well in two.
     """
 
     record: Record | None
@@ -190,9 +190,9 @@ def _sharing(stretch: Stretch, stretches: Sequence[Stretch]) -> list[Stretch]:
 
 
 def _likeness_to_strips(chosen: Sequence[Stretch], stretches: Sequence[Stretch]) -> float:
-    """The likeness to itself of the lead, of those read well in two places, that has most."""
+    """The likeness to itself of the lead, of those read well in two places, that has least."""
     well = (one for one in chosen if one.likelihood >= _WELL)
-    return float(np.fmax.reduce([_likeness_besides(one, stretches) for one in well], initial=np.nan))
+    return float(np.fmin.reduce([_likeness_besides(one, stretches) for one in well], initial=np.nan))
 
 
 def _owns(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
