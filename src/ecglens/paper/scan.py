@@ -237,12 +237,30 @@ def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:
     top, right, bottom, left = (None if edge is None else _map(edge, shrinking) for edge in known)
     edges = find_edges(work, (top, right, bottom, left), unsure)
     flat = _lay_flat(work, edges, find_grid(lines))
-    if flat.moved and flat.px_per_mm is None and (grid := find_grid(flat.look(lines))):  # that lay too slanting
-        flat = _lay_flat(work, edges, Grid(grid.matrix @ flat.matrix, grid.misfit))
+    if flat.moved and flat.px_per_mm is None and any(edge is not None for edge in edges):
+        again = _look_again(work, lines, edges, flat)
+        scan = again and _straightened(view, work, again)
+        if again and scan and _agrees(scan.page, again):
+            return scan
     scan = _straightened(view, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
         return _straightened(view, work, _stay(_size_of(work), None))
     return scan
+
+
+def _look_again(work: Pixels, lines: Pixels, edges: Edges, flat: _Pose) -> _Pose | None:
+    """As a grid says that is seen only where the sheet lies ``flat`` by its ``edges``; None where they contradict it.
+
+    A grid that slants or narrows too much is not seen in the picture itself.
+    """
+    grid = find_grid(flat.look(lines))
+    if grid is None:
+        return None
+    matrix = np.asarray(grid.matrix @ flat.matrix, np.float64)
+    if any(edge is not None and _slope(_map(edge, matrix)) > _ASKEW for edge in edges):
+        return None
+    pose = _lay_flat(work, edges, Grid(matrix, grid.misfit))
+    return pose if pose.moved else None
 
 
 def _agrees(page: Page, flat: _Pose) -> bool:

@@ -22,8 +22,8 @@ _BEFORE: Final = 16  # pixels of a strip before its first trace
 _REACH: Final = 3  # pixels around the likeliest height that count for it
 _SHORTEST: Final = 40  # columns of a stretch
 _BEGINNING: Final = 160  # columns that a trace's beginning is the median of
-_FRAYED: Final = 4  # columns at a trace's end that are left out where it is uncertain
-_SURE_END: Final = 0.6  # certainty of a trace's end
+_FRAYED: Final = 8  # columns at a trace's ends, up to the innermost uncertain one of which they are left out
+_SURE_END: Final = 0.3  # certainty of a trace's ends
 _LONGER: Final = 1.3  # times the longest other lead of a row, which its last one may be long
 _WARPED: Final = 6  # columns that two rows may be off against each other
 _APART: Final = 3.0  # pixels between two traces
@@ -123,15 +123,18 @@ def _ask(strip: Pixels) -> tuple[Floats, Floats]:
 
 
 def _stretch(name: Name, start: int, end: int, first: int, heights: Floats, certainty: Floats) -> Stretch | None:
-    """What of a row is this lead's, without what is lost at its end; None where next to nothing is left."""
+    """What of a row is this lead's, without what is lost at its ends; None where next to nothing is left."""
     seen = np.flatnonzero(np.isfinite(heights[start - first : end - first]))
     if len(seen) < _SHORTEST:
         return None
-    ending = seen[-_FRAYED:][certainty[start - first + seen[-_FRAYED:]] >= _SURE_END]  # where the ink ends it may jump
-    span = slice(start - first, start - first + int(ending[-1] if len(ending) else seen[-1]) + 1)
+    unsure = certainty[start - first + seen] < _SURE_END  # where one trace ends and another begins it may jump
+    head, tail = np.flatnonzero(unsure[:_FRAYED]), np.flatnonzero(unsure[-_FRAYED:])
+    kept = seen[head[-1] + 1 if len(head) else 0 : len(seen) - _FRAYED + tail[0] if len(tail) else None]
+    span = slice(start - first, start - first + int(kept[-1]) + 1)
+    trace = np.where(np.arange(kept[-1] + 1) < kept[0], np.float32(np.nan), heights[span])
     sign = -1 if name.name.startswith("-") else 1
-    off = abs(float(np.nanmedian(heights[span][: seen[0] + _BEGINNING])) - name.start[1])
-    return Stretch(name.name.removeprefix("-"), sign, start, heights[span], certainty[span], name.assumed, off)
+    off = abs(float(np.nanmedian(trace[: kept[0] + _BEGINNING])) - name.start[1])
+    return Stretch(name.name.removeprefix("-"), sign, start, trace, certainty[span], name.assumed, off)
 
 
 @cache
