@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -140,16 +141,24 @@ def test_two_ecgs_are_said_to_be_two_where_they_look_like_a_part_of_a_page(
     assert diagnose(np.ascontiguousarray(one[: len(one) // 2])).reason == part
 
 
-@pytest.mark.parametrize("layout", ["3x4+1", "6x2+1"])
-def test_a_strip_of_another_ecg_is_doubted(record: Record, layout: str) -> None:
+@pytest.mark.parametrize(("layout", "row"), [("3x4+1", 0.75), ("6x2+1", 0.85), ("3x4+3", 0.84)])
+def test_a_strip_of_another_ecg_is_doubted(record: Record, layout: str, row: float) -> None:
     other = simulate({"AF"}, rng=np.random.default_rng(7))
     one, strip = (ecglens.render(each, layout, px_per_mm=5).pixels for each in (record, other))
     own = diagnose(one)
     assert own.quality["strip_likeness"] > 0.9
     assert own.quality["warnings"] == []
-    row = {"3x4+1": 0.75, "6x2+1": 0.85}[layout]
     (doubt,) = diagnose(np.vstack([one[: int(row * len(one))], strip[int(row * len(one)) :]])).quality["warnings"]
     assert doubt == "a rhythm strip is unlike its lead: the page was misread, or shows more than one ECG"
+
+
+def test_a_strip_below_columns_of_one_time_is_not_doubted(record: Record, tmp_path: Path) -> None:
+    layout = resources.files("ecglens.paper") / "layouts" / "3x4-same.toml"
+    (tmp_path / "strip.toml").write_text(layout.read_text() + 'rhythm = ["V1"]\n')
+    quality = diagnose(ecglens.render(record, str(tmp_path / "strip.toml"), px_per_mm=5)).quality
+    assert quality["strip_likeness"] > 0.9
+    assert quality["warnings"] == []
+    assert diagnose(ecglens.render(record, "3x4", px_per_mm=5)).quality["strip_likeness"] is None
 
 
 def test_strips_are_leads_named_twice(record: Record) -> None:

@@ -268,7 +268,7 @@ def _answer(ecg: Record | Page, source: str, page: int, path: Path | None, setti
     }
     quality = seen.quality
     if isinstance(seen.given, Record):
-        called = {key for key, finding in findings.items() if finding.positive}
+        called = {key: one.positive for key, one in findings.items() if key not in model.card.not_judged}
         quality = quality | {"warnings": doubts(seen.given, seen.measurements, called, quality)}
     signal = seen.apart or (seen.given if isinstance(seen.given, Record) else None)
     return replace(unread, labels=findings, quality=quality, card=model.card, maps=maps, ecg=seen.ecg, signal=signal)
@@ -339,8 +339,8 @@ def _read(seen: Seen, page: Page, settings: Settings) -> Seen:
         "missing_leads": list(reading.missing),
         "assumed_leads": list(reading.assumed),
         "repeated_leads": list(reading.repeated),
+        "strip_likeness": round(reading.strip_likeness, 2) if np.isfinite(reading.strip_likeness) else None,
         "trace_certainty": round(reading.certainty, 3),
-        "strip_likeness": round(reading.likeness, 2) if np.isfinite(reading.likeness) else None,
         "scale": reading.scale,
         "row_s": round(reading.seconds, 2),
         **reading.settings.as_dict(),

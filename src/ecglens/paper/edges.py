@@ -66,25 +66,28 @@ class Place(NamedTuple):
 
 
 class Colours(NamedTuple):
-    """Of what is beyond a line, and how it differs from what is within, as shares of the brightest colour."""
+    """Of what is beyond a line, and how it differs from what is within, as shares of the brightest colour.
 
-    unseen: float = 1.0  # 1 where too little of either is in the picture
+    As they are from the start where too little of either is in the picture.
+    """
+
+    unseen: bool = True
     differing: float = 0.0  # in the channel that differs most
     brighter: float = 0.0
     more_colourful: float = 0.0
     colourful: float = 0.0
-    whitest: float = 0.0  # the darkest channel
+    whiteness: float = 0.0  # of the channel that has least
     from_paper: float = 0.0  # how far from the colour of the picture's middle
-    paper_within: float = 0.0  # the same of what is within
+    from_paper_within: float = 0.0
 
 
-class Print(NamedTuple):
-    """On both sides of a line."""
+class Ink(NamedTuple):
+    """The print on both sides of a line; as it is from the start where too little is in the picture."""
 
-    alike: float  # -1 to 1
-    rough: float  # 0-255, beyond it
-    rough_within: float
     seen: float  # share of the columns
+    alike: float = 0.0  # correlation of both
+    rough: float = 0.0  # 0-255, beyond it
+    rough_within: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,12 +102,13 @@ class Line:
     place: Place
     colours: Colours
     light: float
-    print: Print
+    ink: Ink
 
     @property
     def traits(self) -> Floats:
         """What the network goes by, (19,)."""
-        return np.array([*self.place, *self.colours, *self.print])
+        seen, *ink = self.ink
+        return np.array([*self.place, *self.colours, *ink, seen])
 
 
 def shrink(pixels: Pixels, long: int, how: int = cv2.INTER_LINEAR) -> Pixels:
@@ -189,12 +193,12 @@ def _ends_paper(line: Line) -> bool:
     What is white above a level line is a margin of a drawn page, or a scanner's lid that does no harm.
     """
     place, colours = line.place, line.colours
-    margin = bool(colours.unseen) or (colours.whitest * line.light > _WHITE and colours.brighter >= 0)
+    margin = colours.unseen or (colours.whiteness * line.light > _WHITE and colours.brighter >= 0)
     if place.step < _MIN_STEP + _DEEPER * place.deep or (place.slant < _LEVEL and margin):
         return False
     most_alike = _CROSSING * (1 - 2 * place.deep) + _OVERRULED * max(0.0, colours.differing - _SHADOW)
-    lasting = bool(colours.unseen) or colours.differing * line.light >= _MIN_LASTING
-    return lasting and line.print.alike <= most_alike
+    lasting = colours.unseen or colours.differing * line.light >= _MIN_LASTING
+    return lasting and line.ink.alike <= most_alike
 
 
 def choose(traits: Floats, network: list[Layer]) -> int | None:
@@ -272,14 +276,14 @@ def _colours(coarse: Pixels, line: Floats, paper: Floats) -> tuple[Colours, floa
     light = max(1.0, outside.max(), inside.max())
     outside, inside, paper = outside / light, inside / light, paper / light
     colours = Colours(
-        unseen=0.0,
+        unseen=False,
         differing=float(np.abs(outside - inside).max()),
         brighter=float(outside.mean() - inside.mean()),
         more_colourful=float(np.ptp(outside) - np.ptp(inside)),
         colourful=float(np.ptp(outside)),
-        whitest=float(outside.min()),
+        whiteness=float(outside.min()),
         from_paper=float(np.abs(outside - paper).max()),
-        paper_within=float(np.abs(inside - paper).max()),
+        from_paper_within=float(np.abs(inside - paper).max()),
     )
     return colours, float(light)
 
@@ -329,7 +333,7 @@ def _clarity(
     return np.where(count < SEEN * len(columns), 0, clear)
 
 
-def _print_beside(ink: Pixels, line: Floats) -> Print:
+def _print_beside(ink: Pixels, line: Floats) -> Ink:
     """How much the print above a line is like that below it, and how rough either is.
 
     A grid's lines and traces cross a line that is no edge; but moire crosses edges, too.
@@ -339,11 +343,11 @@ def _print_beside(ink: Pixels, line: Floats) -> Print:
     above, below = (_strip(ink, np.rint(middle + side * np.arange(4, 13)[:, None]), columns, 5) for side in (-1, 1))
     both = above[1] & below[1]
     if both.sum() < 3 * _FEWEST:
-        return Print(0.0, 0.0, 0.0, float(both.mean()))
+        return Ink(float(both.mean()))
     one, other = (_rough(strip[0][both]) for strip in (above, below))
     shifted = [(one[3 + k : len(one) - 3 + k], other[3:-3]) for k in range(-3, 4)]
     alike = max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
-    return Print(alike, float(np.abs(one).mean()), float(np.abs(other).mean()), float(both.mean()))
+    return Ink(float(both.mean()), alike, float(np.abs(one).mean()), float(np.abs(other).mean()))
 
 
 def _strip(

@@ -239,7 +239,7 @@ def faint(dark: Pixels, share: float = _LINE_SHARE) -> npt.NDArray[np.float32]:
 
 
 def _spectrum(tile: Pixels, share: float = _LINE_SHARE) -> npt.NDArray[np.float32]:
-    """Amplitudes of what is no darker than grid lines; their squares' sum would be 1 with the other half.
+    """Amplitudes of what is no darker than grid lines; in both halves of the spectrum their squares sum to 1.
 
     NumPy's transform gives the same to the last bit wherever the square lies in memory, unlike OpenCV's.
     """
@@ -418,7 +418,7 @@ def _between(spectra: npt.NDArray[np.float32], across: Floats, down: Floats) -> 
 def _at(
     spectra: npt.NDArray[np.float32], down: npt.NDArray[np.intp], across: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
-    """What is at whole frequencies, (..., down, across); in the half that is not kept it is as at the opposite ones."""
+    """What is at whole frequencies, (..., down, across); in the half not kept, what is at the opposite ones."""
     across = across % _TILE
     other = across > _TILE // 2
     return spectra[..., np.where(other, -down[:, None], down[:, None]), np.where(other, _TILE - across, across)]

@@ -2,7 +2,8 @@
 
 All is looked for on reduced copies; the picture itself is moved once, and its scale checked on what comes of it. Where
 the sheet is small in the picture (``outline``), only what is around it is looked at. The grid says how the paper lies
-(``grid``), the edges of the sheet say where it ends (``edges``), what is printed says which way is up (``upright``).
+(``grid``), once more where it only shows on the sheet laid flat by its edges; the edges say where the sheet ends
+(``edges``), what is printed says which way is up (``upright``).
 Where the picture already is a flat page, its pixels are handed back as they are.
 """
 
@@ -123,7 +124,8 @@ class _Pose:
 class _View:
     """A page, reduced copies of it, one ``fine`` enough for most and a ``small`` one, and where the sheet lies.
 
-    ``sheet`` are the log-odds of its cells (``outline``).
+    ``sheet`` are the log-odds of its cells (``outline``). All is looked for on a copy of ``long`` pixels a side, more
+    of a roll, to which the small one is reduced at last.
     """
 
     page: Page
@@ -131,21 +133,20 @@ class _View:
     small: Pixels
     sheet: Floats
 
+    long: int
+
+    @classmethod
+    def of(cls, page: Page) -> "_View":
+        """The page, looked at."""
+        size, fine = _size_of(page.pixels), halve(page.pixels, _FINEST)
+        long = round(_WORK * float(max(1.0, max(size) / min(size) / LONGEST) ** 0.5))
+        small = halve(fine, long)
+        return cls(page, fine, small, find_sheet(small), long)
+
     @property
     def size(self) -> Size:
         """Width and height of the page."""
         return _size_of(self.page.pixels)
-
-    @property
-    def long(self) -> int:
-        """The long side of the copy on which all is looked for."""
-        return _working_side(self.size)
-
-
-def _view(page: Page) -> _View:
-    fine = halve(page.pixels, _FINEST)
-    small = halve(fine, _working_side(_size_of(page.pixels)))
-    return _View(page, fine, small, find_sheet(small))
 
 
 def straighten(page: Page) -> Scan:
@@ -157,7 +158,7 @@ def straighten(page: Page) -> Scan:
     """
     if min(page.pixels.shape[:2]) < MIN_SIDE:
         return Scan(page, _rectangle(_size_of(page.pixels)).astype(np.float32), 0, np.eye(3))
-    view = _view(page)
+    view = _View.of(page)
     part = _part_to_look_at(view)
     if part is None:
         return _straighten_level(view)
@@ -165,7 +166,7 @@ def straighten(page: Page) -> Scan:
     offset = np.array((left, top), np.float32)
     pixels = np.ascontiguousarray(page.pixels[top:bottom, left:right])
     nearer = page.moved(pixels, lambda points: points - offset, page.px_per_mm)
-    scan = _straighten_level(_view(nearer))
+    scan = _straighten_level(_View.of(nearer))
     matrix = scan.matrix @ np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
     return replace(scan, corners=scan.corners + offset, matrix=matrix)
 
@@ -185,7 +186,7 @@ def _straighten_level(view: _View) -> Scan:
     turn[:2, 2] = margin - low
     width, height = np.ceil(high - low + 2 * margin).astype(int).tolist()
     level = _Pose(turn, (width, height), outline, None, True)
-    levelled = _view(view.page.moved(level.look(view.page.pixels), lambda points: transform(points, turn)))
+    levelled = _View.of(view.page.moved(level.look(view.page.pixels), lambda points: transform(points, turn)))
     scan = _straighten_near(levelled, find_sides(levelled.sheet, level.size))
     corners = _map(scan.corners.astype(np.float64), np.asarray(np.linalg.inv(turn)))
     return replace(scan, corners=corners.astype(np.float32), matrix=scan.matrix @ turn)
@@ -216,13 +217,8 @@ def _part_to_look_at(view: _View) -> tuple[int, int, int, int] | None:
 
 def working_copy(picture: Pixels) -> Pixels:
     """Return the copy of a picture in which its edges are looked for, dark on light."""
-    view = _view(Page(picture))
+    view = _View.of(Page(picture))
     return shrink(as_paper(view.small, view.sheet > 0), view.long)
-
-
-def _working_side(size: Size) -> int:
-    """The long side of the copy on which all is looked for; a roll's is larger."""
-    return round(_WORK * float(max(1.0, max(size) / min(size) / LONGEST) ** 0.5))
 
 
 def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:

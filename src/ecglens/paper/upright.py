@@ -148,8 +148,9 @@ def _sort(ink: Pixels, scale: float) -> _Marks:
 
 
 def _pieces(ink: Pixels) -> tuple[npt.NDArray[np.integer[Any]], Ints, Floats]:
-    """Connected pieces of ink: labels, boxes and middles; three times as quick with short labels as OpenCV's usual."""
-    kind = cv2.CV_16U if cv2.countNonZero(ink) < np.iinfo(np.uint16).max else cv2.CV_32S  # as there are no more pieces
+    """Connected pieces of ink: labels, boxes and middles; with labels of 16 bits in a third of OpenCV's usual time."""
+    enough = cv2.countNonZero(ink) < np.iinfo(np.uint16).max  # as a pixel begins one at most
+    kind = cv2.CV_16U if enough else cv2.CV_32S
     _, labels, boxes, middles = cv2.connectedComponentsWithStatsWithAlgorithm(ink, 8, kind, cv2.CCL_BBDT)
     return np.asarray(labels), np.asarray(boxes, np.int64), np.asarray(middles, np.float64)
 

@@ -64,10 +64,10 @@ class Reading:
     a roll, on which leads follow each other; there they begin together. ``page`` is the page given, with the ``traces``
     that were read, in the times of ``beside``. ``missing`` names leads that were not found, ``assumed`` those whose
     names follow from a usual order of leads, not from print, ``repeated`` those that are named in more than one place,
-    as strips are. ``certainty`` is the mean probability (0-1) that the least certain lead's trace runs where it is said
-    to. ``scale`` says where the millimetre comes from: "grid", "none", or how long a row then is, such as "row of
-    10 s". ``seconds`` is how long rows are. ``settings`` are speed and gains. ``likeness`` is the correlation of a
-    lead's traces in two places, of the lead that is least like itself; NaN where none is read well in two.
+    as strips are. ``strip_likeness`` is the correlation of a strip with its lead's other trace, of the strip for which
+    it is least; NaN where none is read well. ``certainty`` is the mean probability (0-1) that the least certain lead's
+    trace runs where it is said to. ``scale`` says where the millimetre comes from: "grid", "none", or how long a row
+    then is, such as "row of 10 s". ``seconds`` is how long rows are. ``settings`` are speed and gains.
     """
 
     record: Record | None
@@ -76,11 +76,11 @@ class Reading:
     missing: tuple[str, ...]
     assumed: tuple[str, ...]
     repeated: tuple[str, ...]
+    strip_likeness: float
     certainty: float
     scale: str
     seconds: float
     settings: Settings
-    likeness: float = np.nan
 
 
 class _Shown(NamedTuple):
@@ -112,8 +112,8 @@ def read_page(page: Page, settings: Settings = USUAL) -> Reading:
     repeated = _repeated(name.name for name in found[0] if name.probability >= SURE)
     if len(repeated) <= MOST_REPEATED:  # misread print aside
         repeated = _repeated(stretch.lead for stretch in ways[best])
-    reading = _reading(page, pixels, chosen[best], repeated, settings)
-    return replace(reading, likeness=_likeness_to_strips(chosen[best], ways[best]))
+    likeness = _strip_likeness(chosen[best], ways[best])
+    return _reading(page, pixels, chosen[best], repeated, likeness, settings)
 
 
 def _follow_all(pixels: Pixels, names: Sequence[Name]) -> list[Stretch]:
@@ -134,7 +134,12 @@ def _misfit(stretches: list[Stretch], likelier: bool) -> tuple[int, float]:
 
 
 def _reading(
-    page: Page, pixels: Pixels, stretches: list[Stretch], repeated: tuple[str, ...], settings: Settings
+    page: Page,
+    pixels: Pixels,
+    stretches: list[Stretch],
+    repeated: tuple[str, ...],
+    likeness: float,
+    settings: Settings,
 ) -> Reading:
     """What the leads' traces give; ``pixels`` are those of the page that is read."""
     factor = pixels.shape[1] / page.pixels.shape[1]
@@ -143,7 +148,9 @@ def _reading(
     reach = max((stretch.x + len(stretch.heights) for stretch in stretches), default=0) - origin
     px_per_mm = page.px_per_mm * factor if page.px_per_mm else reach / USUAL_ROW
     if not stretches or not _FINEST <= px_per_mm <= _COARSEST:
-        return Reading(None, None, replace(page, traces=()), missing, (), repeated, 0.0, "none", 0.0, settings)
+        return Reading(
+            None, None, replace(page, traces=()), missing, (), repeated, likeness, 0.0, "none", 0.0, settings
+        )
     bend = find_bend(pixels, px_per_mm) if page.px_per_mm else FLAT
     rate = px_per_mm * (1 + bend.widening) * settings.speed
     seconds = reach / rate
@@ -163,7 +170,7 @@ def _reading(
     certainty = min(stretch.likelihood for stretch in stretches)
     assumed = tuple(stretch.lead for stretch in stretches if stretch.assumed)
     scale = "grid" if page.px_per_mm else f"row of {USUAL_ROW / settings.speed:g} s"
-    return Reading(record, beside, read, missing, assumed, repeated, certainty, scale, seconds, settings)
+    return Reading(record, beside, read, missing, assumed, repeated, likeness, certainty, scale, seconds, settings)
 
 
 def _resized(pixels: Pixels, factor: float) -> Pixels:
@@ -189,10 +196,18 @@ def _sharing(stretch: Stretch, stretches: Sequence[Stretch]) -> list[Stretch]:
     return [other for other in stretches if other.lead != stretch.lead and stretch.coincides(other)]
 
 
-def _likeness_to_strips(chosen: Sequence[Stretch], stretches: Sequence[Stretch]) -> float:
-    """The likeness to itself of the lead, of those read well in two places, that has least."""
-    well = (one for one in chosen if one.likelihood >= _WELL)
-    return float(np.fmin.reduce([_likeness_besides(one, stretches) for one in well], initial=np.nan))
+def _strip_likeness(chosen: Sequence[Stretch], stretches: Sequence[Stretch]) -> float:
+    """How like its other trace the lead is that is least so; NaN where none is read well twice.
+
+    Columns follow each other, or all show the same time, which strips then show where they begin.
+    """
+    well = [one for one in chosen if one.likelihood >= _WELL]
+    at_once = ([replace(each, x=one.x) for each in stretches] for one in well)
+    both = (
+        np.fmax(_likeness_besides(one, stretches), _likeness_besides(one, moved))
+        for one, moved in zip(well, at_once, strict=True)
+    )
+    return float(np.fmin.reduce(list(both), initial=np.nan))
 
 
 def _owns(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
