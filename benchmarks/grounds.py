@@ -1,7 +1,7 @@
-"""Lay pages on grounds that ``wear`` does not draw: any table or cloth, other papers, windows and frames of screens.
+"""Lay pages on grounds that ``wear`` does not draw: tables, cloth, tiles, other papers, windows and frames of screens.
 
-The sheet may be small in the picture, in poor light, held by fingers or a clip. ``scan.py --grounds`` measures on such
-pictures, ``outline.py`` trains on them.
+The sheet may be small in the picture, in poor light, held by fingers or a clip, with a ruler across it. ``scan.py
+--grounds`` measures on such pictures, ``outline.py`` trains on them.
 """
 
 from collections.abc import Callable
@@ -102,8 +102,8 @@ def inverted(page: Page) -> Page:
 def place(page: Page, size: Size, rng: Rng, flat: bool) -> np.ndarray:
     """The sheet's corners in the picture: askew and in perspective unless ``flat``, small now and then."""
     full = np.array(page.pixels.shape[1::-1])
-    least = 0.7 if flat else 0.35 if rng.random() < 0.2 else 0.5
-    share = rng.uniform(least, 1.0 if flat else 1.04)
+    least = 0.35 if not flat and rng.random() < 0.2 else 0.5
+    share = rng.uniform(0.7, 1.0) if flat else rng.uniform(least, 1.04)
     scale = share * min(size[0] / full[0], size[1] / full[1])
     corners = (rectangle(page) - (full - 1) / 2) * scale
     if not flat:
@@ -140,12 +140,8 @@ def draw_ground(ground: str, size: Size, corners: np.ndarray, page: Page, rng: R
     if ground == "papers":
         for _ in range(int(rng.integers(1, 9))):
             larger = rng.uniform(0.8, 1.6, 2) if rng.random() < 0.4 else rng.uniform(0.6, 1.1, 2)
-            put(
-                below,
-                (text, form, squared)[rng.choice(3, p=(0.4, 0.4, 0.2))](rng),
-                near(corners, size, rng, larger),
-                rng,
-            )
+            paper = (text, form, squared)[rng.choice(3, p=(0.4, 0.4, 0.2))](rng)
+            put(below, paper, near(corners, size, rng, larger), rng)
     if ground == "other ECG":
         put(below, page.pixels, near(corners, size, rng, rng.uniform(0.8, 1.1, 2)), rng)
     if ground == "frame":
@@ -188,7 +184,7 @@ def pattern(size: Size, rng: Rng) -> np.ndarray:
 
 
 def tiles(size: Size, rng: Rng) -> np.ndarray:
-    """Square or oblong tiles, smooth or uneven, with lighter or darker joints, or squared cloth."""
+    """Square or oblong tiles, smooth or uneven, with lighter or darker joints."""
     width, height = size
     x, y = np.meshgrid(np.arange(width) / max(size), np.arange(height) / max(size))
     angle, pitch = rng.normal(0, 0.15), np.exp(rng.uniform(np.log(0.03), np.log(0.4)))

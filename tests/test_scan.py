@@ -11,7 +11,7 @@ from ecglens.paper import scan, wear
 from ecglens.paper.drawing import render
 from ecglens.paper.edges import Edges, find_edges
 from ecglens.paper.furniture import Notes
-from ecglens.paper.grid import Grid
+from ecglens.paper.grid import Grid, find_grid
 from ecglens.paper.page import NODE_MM, Page, Pixels, Points, transform
 from ecglens.paper.scan import Scan, straighten
 from ecglens.record import Record
@@ -121,6 +121,19 @@ def test_a_grid_that_is_too_slanting_to_be_seen_is_seen_once_the_sheet_is_flat(
     scan = straighten(photograph(flat, np.array(corners, np.float32), (1500, 920)))
     places = on_paper(scan)
     assert places[-1, -1] == pytest.approx(NODE_MM * (np.array(places.shape[1::-1]) - 1), rel=0.02)
+
+
+@pytest.mark.parametrize("wrong", [[[0.25, 0.08, 0], [-0.08, 0.25, 0]], [[0.25, 0, 0], [0, 0.15, 0]]])
+def test_a_second_grid_that_edges_or_the_page_contradict_is_not_believed(
+    wrong: list[list[float]], photo: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grids = [None, Grid(np.array([*wrong, [0, 0, 1]]), 0.001)]
+    monkeypatch.setattr(scan, "find_grid", lambda picture: grids.pop(0) if grids else find_grid(picture))
+    found = straighten(photo)
+    assert not grids
+    height, width = found.page.pixels.shape[:2]
+    assert np.abs(found.corners - SLANTED).max() < 0.01 * np.hypot(*photo.pixels.shape[:2])
+    assert width / height == pytest.approx(1310 / 660, rel=0.05)  # as long as the edges in the picture
 
 
 @pytest.mark.parametrize("degrees", [-27, -20, -12, 14, 23])

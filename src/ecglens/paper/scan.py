@@ -245,9 +245,10 @@ def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:
 
 
 def _look_again(work: Pixels, lines: Pixels, edges: Edges, flat: _Pose) -> _Pose | None:
-    """As a grid says that is seen only where the sheet lies ``flat`` by its ``edges``; None where they contradict it.
+    """As a grid says that is seen only where the sheet lies ``flat`` by its ``edges``, if it is as wide as high then.
 
-    A grid that slants or narrows too much is not seen in the picture itself.
+    A grid that slants or narrows too much is not seen in the picture itself. None where there is none, or the edges
+    contradict it.
     """
     grid = find_grid(flat.look(lines))
     if grid is None:
@@ -256,7 +257,11 @@ def _look_again(work: Pixels, lines: Pixels, edges: Edges, flat: _Pose) -> _Pose
     if any(edge is not None and _slope(_map(edge, matrix)) > _ASKEW for edge in edges):
         return None
     pose = _lay_flat(work, edges, Grid(matrix, grid.misfit))
-    return pose if pose.moved else None
+    seen = find_grid(pose.look(lines)) if pose.moved else None
+    if seen is None or pose.px_per_mm is None:
+        return None
+    off = [np.log(np.hypot(*seen.matrix[:2, axis]) * pose.px_per_mm) for axis in range(2)]
+    return pose if np.abs(off).max() < _PULLED else None
 
 
 def _agrees(page: Page, flat: _Pose) -> bool:
