@@ -60,6 +60,23 @@ def test_atrial_fibrillation_with_regular_beats_is_doubted(record: Record) -> No
     assert doubts(short, regular, {"AF": True}) == []  # few beats may be regular by chance
 
 
+def test_atrial_fibrillation_with_p_waves_is_doubted(record: Record) -> None:
+    (doubt,) = doubts(record, {"heart_rate_bpm": 75.0, "rr_sd_ms": 120.0, "pr_ms": 164.0}, {"AF": True})
+    assert doubt == "atrial fibrillation is called, but P waves are measured: check the rhythm"
+
+
+@pytest.mark.parametrize(("label", "name", "rate"), [("ST", "tachycardia", 140.0), ("SB", "bradycardia", 43.0)])
+def test_a_rate_of_a_sinus_rhythm_at_which_it_is_not_called_is_doubted(
+    record: Record, label: str, name: str, rate: float
+) -> None:
+    sinus = {"heart_rate_bpm": rate, "pr_ms": 150.0}
+    (doubt,) = doubts(record, sinus, {label: False, "AF": False})
+    assert doubt == f"sinus {name} is not called at a measured rate of {rate:.0f}/min with P waves: check the rhythm"
+    assert doubts(record, sinus, {label: True}) == doubts(record, sinus, {}) == []
+    assert doubts(record, sinus | {"pr_ms": None}, {label: False}) == []
+    assert doubts(record, sinus | {"heart_rate_bpm": 75.0}, {label: False}) == []
+
+
 @pytest.mark.parametrize(
     ("rate", "pr", "qrs", "qtc", "speed"),
     [
@@ -84,7 +101,7 @@ def test_an_assumed_speed_is_doubted_where_all_that_is_timed_fits_another(
 def test_a_wide_qrs_that_no_block_explains_is_doubted_on_a_page(record: Record, speed_from: str) -> None:
     wide, page, none = {"qrs_ms": 184.0}, {"speed_from": speed_from}, {"RBBB": False, "LBBB": False, "AF": True}
     (doubt,) = doubts(record, wide, none, page)
-    assert doubt == "a QRS of 184 ms without a bundle branch block may be misread: measure it on the paper"
+    assert doubt == "a QRS of 184 ms without a bundle branch block may be misread, or paced: measure it on the paper"
     for called in (none | {"RBBB": True}, none | {"LBBB": True}, {"RBBB": False}):  # the last: LBBB is not judged
         assert doubts(record, wide, called, page) == []
     assert doubts(record, {"qrs_ms": 130.0}, none, page) == doubts(record, wide, none) == []
@@ -94,15 +111,22 @@ def test_a_wide_qrs_that_no_block_explains_is_doubted_on_a_page(record: Record, 
 
 @pytest.mark.parametrize(
     ("seconds", "scale", "odd"),
-    [(16.7, "grid", True), (6.2, "grid", True), (10, "grid", False), (30, "grid", False), (16.7, "row of 10 s", False)],
+    [
+        (16.7, "grid", True),
+        (6.2, "grid", True),
+        (12.1, "grid", True),
+        (10, "grid", False),
+        (30, "grid", False),
+        (16.7, "row of 10 s", False),
+    ],
 )
 def test_rows_of_an_odd_length_are_doubted(record: Record, seconds: float, scale: str, odd: bool) -> None:
     found = doubts(record, {}, {}, {"row_s": seconds, "scale": scale, "px_per_mm": 4.0})
-    assert any("the grid may be misread" in doubt for doubt in found) == odd
+    assert any("if the grid was misread" in doubt for doubt in found) == odd
 
 
 def test_a_small_page_whose_rows_are_not_of_the_usual_length_is_doubted(record: Record) -> None:
-    for px_per_mm, seconds, odd in ((1.07, 11.8, True), (1.07, 10.1, False), (3.0, 11.8, False)):
+    for px_per_mm, seconds, odd in ((1.07, 9.0, True), (1.07, 10.1, False), (3.0, 9.0, False)):
         page = {"row_s": seconds, "scale": "grid", "px_per_mm": px_per_mm}
         assert bool(doubts(record, {}, {}, page | {"speed_from": "assumed"})) == odd
         assert doubts(record, {}, {}, page | {"speed_from": "given"}) == []

@@ -34,7 +34,8 @@ def test_what_the_signal_lacks_is_said() -> None:
     quality = {"missing_leads": [], "flat_leads": ["V3"], "missing_share": 0.0312, "warnings": []}
     for table in (findings_table(answer(quality)), summary_table([answer(quality)])):
         assert "lead flat: V3, 3.1% of the samples missing" in shown(table)
-    assert "name not read, from its place: V3 V5" in shown(findings_table(answer({"assumed_leads": ["V3", "V5"]})))
+    table = findings_table(answer({"assumed_leads": ["V3", "V5"]}))
+    assert "leads whose names were not read, told by their places: V3 V5" in shown(table)
     sources = {"speed_from": "assumed", "gain_from": "assumed"}
     assert "assumed: 25 mm/s and 10 mm/mV" in shown(findings_table(answer(sources)))
     unseen = sources | {"scale": "row of 10 s"}

@@ -56,7 +56,7 @@ def _facts(diagnosis: Diagnosis) -> list[str]:
     named = {
         "lead missing": "missing_leads",
         "lead flat": "flat_leads",
-        "name not read, from its place": "assumed_leads",
+        "leads whose names were not read, told by their places": "assumed_leads",
     }
     lacks = [f"{what}: {' '.join(leads)}" for what, key in named.items() if (leads := quality.get(key))]
     usual = (("speed_from", "25 mm/s"), ("gain_from", "10 mm/mV"))
