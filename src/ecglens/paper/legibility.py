@@ -147,7 +147,10 @@ _REASONS: Final = {
     "left": "The page lies on its side: turn the picture so that the leads read from left to right",
     "right": "The page lies on its side: turn the picture so that the leads read from left to right",
     "upside down": "The page is upside down: turn the picture round",
-    "other": "No ECG is seen in this picture: show the whole 12-lead page, flat, upright and filling the picture",
+    "other": (
+        "No ECG is seen in this picture: show the whole 12-lead page, flat, upright, on a plain ground and filling the "
+        "picture"
+    ),
 }
 
 
