@@ -318,3 +318,20 @@ def test_nothing_is_read_beyond_the_page(level: float, columns: int, monkeypatch
     name = Name(np.zeros(len(NAMES), np.float32), (16.0, level), "I")
     found = rows.follow(np.zeros((200, 300, 3), np.uint8), [name])
     assert [np.isfinite(stretch.heights).sum() for stretch in found] == [columns - 16] * bool(columns)
+
+
+@pytest.mark.parametrize(
+    ("unsure", "kept"), [((), (0, 284)), ((0, 2, 5), (6, 284)), ((278, 283), (0, 278)), ((9, 150), (0, 284))]
+)
+def test_uncertain_columns_where_a_trace_begins_or_ends_are_left_out(
+    unsure: tuple[int, ...], kept: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heights, certainty = np.full(300, (rows.HEIGHT - 1) / 2, np.float32), np.ones(300, np.float32)
+    columns = np.array(unsure, int) + 16  # the trace begins with the name
+    heights[columns], certainty[columns] = 100, 0.1
+    monkeypatch.setattr(rows, "_ask", lambda strip: (heights.copy(), certainty))
+    name = Name(np.zeros(len(NAMES), np.float32), (16.0, 100.0), "I")
+    (found,) = rows.follow(np.zeros((300, 300, 3), np.uint8), [name])
+    seen = np.flatnonzero(np.isfinite(found.heights))
+    assert (found.x, seen[0], seen[-1] + 1) == (16, *kept)
+    assert len(found.heights) == kept[1]
