@@ -3,9 +3,9 @@
     python benchmarks/outline.py --count 6000 --seed 9300 --out outline.onnx    45 minutes (needs ``train``)
 
 It learns from worn pages as ``scan.py`` measures them, from pages laid on all kinds of grounds (``grounds.py``), and
-from some as they are. 6000 cases take 8 GB. The released network was trained so before grounds had tiles, squared paper,
-heaps of papers and rulers; with them, so many cases gave more of tiles (28 sheets of 28 found, 24 before), but less of
-other papers (18 of 32, 22 before) and of worn pages, so it stayed.
+from some as they are. 6000 cases take 8 GB. The released network was trained so before grounds had tiles, squared
+paper, heaps of papers and rulers; with them, so many cases gave more of tiles (28 sheets of 28 found, 24 before), but
+less of other papers (18 of 32, 22 before) and of worn pages, so it stayed.
 """
 
 import argparse
