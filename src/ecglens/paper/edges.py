@@ -267,12 +267,11 @@ def _colours(coarse: Pixels, line: Floats, paper: Floats) -> tuple[Colours, floa
     """The colours above and below a line and of the ``paper`` (3,), and the brightest of them (0-255)."""
     columns = np.arange(2, coarse.shape[1] - 2)
     middle = np.interp(columns, line[:, 0], line[:, 1])
-    rows = [np.rint(middle + side * np.arange(3, 9)[:, None]) for side in (-1, 1)]
-    above, below = ([_strip(coarse[..., c], each, columns, 2) for c in range(3)] for each in rows)
-    both = above[0][1] & below[0][1]
+    above, below = (_strip(coarse, np.rint(middle + side * np.arange(3, 9)[:, None]), columns, 2) for side in (-1, 1))
+    both = above[1] & below[1]
     if both.sum() < _FEWEST:
         return Colours(), 255.0
-    outside, inside = (np.array([values[both].mean() for values, _ in strips]) for strips in (above, below))
+    outside, inside = (values[both].mean(axis=0) for values, _ in (above, below))
     light = max(1.0, outside.max(), inside.max())
     outside, inside, paper = outside / light, inside / light, paper / light
     colours = Colours(
@@ -344,20 +343,22 @@ def _print_beside(ink: Pixels, line: Floats) -> Ink:
     both = above[1] & below[1]
     if both.sum() < 3 * _FEWEST:
         return Ink(float(both.mean()))
-    one, other = (_rough(strip[0][both]) for strip in (above, below))
+    one, other = (_rough(strip[0][both, 0]) for strip in (above, below))
     shifted = [(one[3 + k : len(one) - 3 + k], other[3:-3]) for k in range(-3, 4)]
     alike = max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
     return Ink(float(both.mean()), alike, float(np.abs(one).mean()), float(np.abs(other).mean()))
 
 
 def _strip(
-    ink: Pixels, rows: Floats, columns: npt.NDArray[np.int64], least: int
+    picture: Pixels, rows: Floats, columns: npt.NDArray[np.int64], least: int
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """The mean ink of each column over ``rows`` (n, columns), and where ``least`` of these are in the picture."""
-    inside = (rows >= 0) & (rows < len(ink))
-    values = ink[np.clip(rows, 0, len(ink) - 1).astype(np.intp), columns] * inside
+    """The mean of each column over ``rows`` (n, columns), (columns, channels), and where ``least`` are in the picture."""
+    height, width = picture.shape[:2]
+    inside = (rows >= 0) & (rows < height)
+    at = np.clip(rows, 0, height - 1).astype(np.intp) * width + columns
+    values = picture.reshape(height * width, -1).take(at, axis=0) * inside[..., None]
     count = inside.sum(axis=0)
-    return values.sum(axis=0) / np.maximum(count, 1), count >= least
+    return values.sum(axis=0) / np.maximum(count, 1)[:, None], count >= least
 
 
 def _rough(values: Floats) -> Floats:

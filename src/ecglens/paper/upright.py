@@ -74,7 +74,8 @@ def as_paper(picture: Pixels, sheet: npt.NDArray[np.bool_] | None = None) -> Pix
     if sheet is not None:
         shown = cv2.resize(sheet.astype(np.uint8), some.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
         some = some[shown] if shown.any() else some
-    low, middle, high = np.percentile(some, (1, 50, 99))
+    no_lighter = np.bincount(some.ravel(), minlength=256).cumsum()  # several times as quick as percentiles
+    low, middle, high = np.searchsorted(no_lighter, np.array([0.01, 0.5, 0.99]) * some.size)
     if middle < _DARK_GROUND and high - middle > 2 * (middle - low):
         return np.asarray(cv2.bitwise_not(picture), np.uint8)
     return picture
