@@ -352,7 +352,7 @@ def _print_beside(ink: Pixels, line: Floats) -> Ink:
 def _strip(
     picture: Pixels, rows: Floats, columns: npt.NDArray[np.int64], least: int
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """The mean of each column, (columns, channels), over ``rows`` (n, columns), and where ``least`` are in the picture."""
+    """The mean of each column, (columns, channels), over ``rows`` (n, columns); where ``least`` are in the picture."""
     height, width = picture.shape[:2]
     inside = (rows >= 0) & (rows < height)
     at = np.clip(rows, 0, height - 1).astype(np.intp) * width + columns
