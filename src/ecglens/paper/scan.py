@@ -132,7 +132,6 @@ class _View:
     fine: Pixels
     small: Pixels
     sheet: Floats
-
     long: int
 
     @classmethod
