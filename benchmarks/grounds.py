@@ -53,7 +53,9 @@ def lay(page: Page, rng: Rng, long: int) -> Laid:
     """The page on some ground, in a picture whose long side is ``long`` pixels; its truth moves along."""
     ground = str(rng.choice(list(SHARES), p=list(SHARES.values())))
     size = draw_size(page, rng, long)
-    page = inverted(halved(page, long)) if rng.random() < 0.06 else halved(page, long)
+    page = halved(page, long)
+    if rng.random() < 0.06:
+        page = inverted(page)
     if rng.random() < 0.3:  # in the shade, against the light
         page = page.moved(clip(page.pixels * rng.uniform(0.35, 1)), lambda points: points, page.px_per_mm)
     flat = ground == "window"

@@ -22,7 +22,7 @@ from legibility import clip, save
 from scan import MOVING, WHITE, case, draw_page, sides_of, turned
 
 from ecglens.paper import wear
-from ecglens.paper.outline import see
+from ecglens.paper.outline import CELLS, see
 from ecglens.paper.page import Page
 from ecglens.processes import spread
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import torch
 
 Rng = np.random.Generator
-CELLS = 96  # to a side of the picture, of each of which the network says if it shows the sheet
 UNITS, EPOCHS, BATCH = (12, 24, 40, 56, 64), 7, 32
 WHOLE = 0.2  # share of the pages that it also sees as they are
 

@@ -82,12 +82,12 @@ class Colours(NamedTuple):
 
 
 class Ink(NamedTuple):
-    """The print on both sides of a line; as it is from the start where too little is in the picture."""
+    """The print on both sides of a line; all but ``seen`` as from the start where too little is in the picture."""
 
-    seen: float  # share of the columns
     alike: float = 0.0  # correlation of both
     rough: float = 0.0  # 0-255, beyond it
     rough_within: float = 0.0
+    seen: float = 0.0  # share of the columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,8 +107,7 @@ class Line:
     @property
     def traits(self) -> Floats:
         """What the network goes by, (19,)."""
-        seen, *ink = self.ink
-        return np.array([*self.place, *self.colours, *ink, seen])
+        return np.array([*self.place, *self.colours, *self.ink])
 
 
 def shrink(pixels: Pixels, long: int, how: int = cv2.INTER_LINEAR) -> Pixels:
@@ -342,11 +341,11 @@ def _print_beside(ink: Pixels, line: Floats) -> Ink:
     above, below = (_strip(ink, np.rint(middle + side * np.arange(4, 13)[:, None]), columns, 5) for side in (-1, 1))
     both = above[1] & below[1]
     if both.sum() < 3 * _FEWEST:
-        return Ink(float(both.mean()))
+        return Ink(seen=float(both.mean()))
     one, other = (_rough(strip[0][both, 0]) for strip in (above, below))
     shifted = [(one[3 + k : len(one) - 3 + k], other[3:-3]) for k in range(-3, 4)]
     alike = max(float(a @ b) / max(1e-9, float(np.linalg.norm(a) * np.linalg.norm(b))) for a, b in shifted)
-    return Ink(float(both.mean()), alike, float(np.abs(one).mean()), float(np.abs(other).mean()))
+    return Ink(alike, float(np.abs(one).mean()), float(np.abs(other).mean()), float(both.mean()))
 
 
 def _strip(

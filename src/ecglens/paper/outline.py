@@ -13,18 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ecglens.paper.edges import Edges, Floats, Size, halve, seen_back
+from ecglens.paper.edges import SEEN, Edges, Floats, Size, halve, seen_back
 from ecglens.paper.page import Pixels
 from ecglens.sessions import open_session
 
 _NETWORK: Final = Path(__file__).with_suffix(".onnx")
-_SIDE: Final = 192  # of the square copy that the network sees, pixels
+CELLS: Final = 96  # to a side of the picture, of each of which the network says if it shows the sheet
+_SIDE: Final = 2 * CELLS  # of the square copy that the network sees, pixels
 _GAP: Final = 5  # cells that may lie across the sheet
 _OTHER: Final = 0.3  # of the largest piece, from which on another one is another sheet
 _STEEPEST: Final = 0.7  # of an edge against the picture's sides, rise over run
 _TRIED: Final = 24  # points of a side through which lines are tried, two at a time
 _NEAR: Final = 1.0  # cells by which a point may be off a line that runs through it
-_SEEN: Final = 0.3  # share of a side along which its edge is in the picture at least
 # Log-odds on both sides of the answer, chosen on pages of seeds 321 (worn) and 556 (on grounds).
 _SURE: Final = 2.2  # that there is no sheet this many
 _BEYOND: Final = 2  # cells beyond an edge that is sure
@@ -80,7 +80,7 @@ def _find_upper(sheet: Floats, size: Size) -> Floats | None:
     columns = np.flatnonzero((sheet > 0).any(axis=0))
     rows = (sheet[:, columns] > 0).argmax(axis=0)
     inside = rows > 0  # those at 0 run out of the picture
-    if inside.sum() < max(3, _SEEN * len(columns)):
+    if inside.sum() < max(3, SEEN * len(columns)):
         return None
     x, row = columns[inside], rows[inside]
     after, before = sheet[row, x], sheet[row - 1, x]
@@ -88,7 +88,7 @@ def _find_upper(sheet: Floats, size: Size) -> Floats | None:
     points = (np.column_stack([x, y]) + 0.5) * np.array(size) / len(sheet) - 0.5
     slope, start, along = _fit(points, _NEAR * size[1] / len(sheet))
     beyond = sheet[np.maximum(row - _BEYOND, 0), x]
-    if along.sum() < max(3, _SEEN * len(columns)) or beyond[along].mean() > -_SURE:
+    if along.sum() < max(3, SEEN * len(columns)) or beyond[along].mean() > -_SURE:
         return None
     ends = points[along, 0][[0, -1]]
     return np.column_stack([ends, slope * ends + start])

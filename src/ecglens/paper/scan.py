@@ -3,8 +3,8 @@
 All is looked for on reduced copies; the picture itself is moved once, and its scale checked on what comes of it. Where
 the sheet is small in the picture (``outline``), only what is around it is looked at. The grid says how the paper lies
 (``grid``), once more where it only shows on the sheet laid flat by its edges; the edges say where the sheet ends
-(``edges``), what is printed says which way is up (``upright``).
-Where the picture already is a flat page, its pixels are handed back as they are.
+(``edges``), what is printed says which way is up (``upright``). Where the picture already is a flat page, its pixels
+are handed back as they are.
 """
 
 from dataclasses import dataclass, replace
@@ -71,6 +71,11 @@ class Scan:
         pixels = np.ascontiguousarray(np.rot90(self.page.pixels, 2))
         page = self.page.moved(pixels, lambda points: transform(points, matrix), self.page.px_per_mm)
         return Scan(page, np.roll(self.corners, 2, axis=0), (self.turn + 180) % 360, matrix @ self.matrix)
+
+    def seen_before(self, matrix: Matrix) -> "Scan":
+        """The same, of the picture of which ``matrix`` made the one that was straightened."""
+        corners = _map(self.corners.astype(np.float64), np.asarray(np.linalg.inv(matrix), np.float64))
+        return replace(self, corners=corners.astype(np.float32), matrix=self.matrix @ matrix)
 
     def as_it_came(self, page: Page) -> Page:
         """``page`` as it was before it was straightened, since it only seemed to lie otherwise; but with its scale."""
@@ -147,6 +152,10 @@ class _View:
         """Width and height of the page."""
         return _size_of(self.page.pixels)
 
+    def on_paper(self) -> Pixels:
+        """The small copy, dark on light."""
+        return as_paper(self.small, self.sheet > 0)
+
 
 def straighten(page: Page) -> Scan:
     """Return ``page`` flat, upright, cropped to its sheet and evenly lit; traces, boxes and nodes move along.
@@ -165,9 +174,7 @@ def straighten(page: Page) -> Scan:
     offset = np.array((left, top), np.float32)
     pixels = np.ascontiguousarray(page.pixels[top:bottom, left:right])
     nearer = page.moved(pixels, lambda points: points - offset, page.px_per_mm)
-    scan = _straighten_level(_View.of(nearer))
-    matrix = scan.matrix @ np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]])
-    return replace(scan, corners=scan.corners + offset, matrix=matrix)
+    return _straighten_level(_View.of(nearer)).seen_before(np.array([[1.0, 0, -left], [0, 1, -top], [0, 0, 1]]))
 
 
 def _straighten_level(view: _View) -> Scan:
@@ -177,8 +184,7 @@ def _straighten_level(view: _View) -> Scan:
     tilt = float(np.median(tilts)) if len(tilts) > 1 else 0.0
     if abs(tilt) < _TILTED:
         return _straighten_near(view, sides)
-    cos, sin = np.cos(tilt), np.sin(tilt)
-    turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    turn = _levelling(tilt)
     outline = _map(_meet(_complete(view.size, known)), turn)
     low, high = outline.min(axis=0), outline.max(axis=0)
     margin = _AROUND * (high - low)
@@ -186,9 +192,7 @@ def _straighten_level(view: _View) -> Scan:
     width, height = np.ceil(high - low + 2 * margin).astype(int).tolist()
     level = _Pose(turn, (width, height), outline, None, True)
     levelled = _View.of(view.page.moved(level.look(view.page.pixels), lambda points: transform(points, turn)))
-    scan = _straighten_near(levelled, find_sides(levelled.sheet, level.size))
-    corners = _map(scan.corners.astype(np.float64), np.asarray(np.linalg.inv(turn)))
-    return replace(scan, corners=corners.astype(np.float32), matrix=scan.matrix @ turn)
+    return _straighten_near(levelled, find_sides(levelled.sheet, level.size)).seen_before(turn)
 
 
 def _tilt(edge: Floats, side: int) -> float:
@@ -217,7 +221,7 @@ def _part_to_look_at(view: _View) -> tuple[int, int, int, int] | None:
 def working_copy(picture: Pixels) -> Pixels:
     """Return the copy of a picture in which its edges are looked for, dark on light."""
     view = _View.of(Page(picture))
-    return shrink(as_paper(view.small, view.sheet > 0), view.long)
+    return shrink(view.on_paper(), view.long)
 
 
 def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:
@@ -225,17 +229,17 @@ def _straighten_near(view: _View, sides: tuple[Edges, list[int]]) -> Scan:
 
     Its ``sides`` are as ``find_sides`` says, in pixels of the page.
     """
-    small = as_paper(view.small, view.sheet > 0)
+    small = view.on_paper()
     work = shrink(small, view.long)
     lines = shrink(darkest(small), view.long, cv2.INTER_AREA)  # in which lines 1 mm apart show no false ones
     shrinking, (known, unsure) = _resizing(view.size, _size_of(work)), sides
     top, right, bottom, left = (None if edge is None else _map(edge, shrinking) for edge in known)
     edges = find_edges(work, (top, right, bottom, left), unsure)
     flat = _lay_flat(work, edges, find_grid(lines))
-    if flat.moved and flat.px_per_mm is None and any(edge is not None for edge in edges):
-        again = _look_again(work, lines, edges, flat)
-        scan = again and _straightened(view, work, again)
-        if again and scan and _agrees(scan.page, again):
+    again = _look_again(work, lines, edges, flat) if flat.moved and flat.px_per_mm is None else None
+    if again is not None:
+        scan = _straightened(view, work, again)
+        if _agrees(scan.page, again):
             return scan
     scan = _straightened(view, work, flat)
     if flat.moved and _is_still(flat, _size_of(work)) and not _agrees(scan.page, flat):  # pulled by what is no grid
@@ -249,7 +253,7 @@ def _look_again(work: Pixels, lines: Pixels, edges: Edges, flat: _Pose) -> _Pose
     A grid that slants or narrows too much is not seen in the picture itself. None where there is none, or the edges
     contradict it.
     """
-    grid = find_grid(flat.look(lines))
+    grid = find_grid(flat.look(lines)) if any(edge is not None for edge in edges) else None
     if grid is None:
         return None
     matrix = np.asarray(grid.matrix @ flat.matrix, np.float64)
@@ -294,6 +298,12 @@ def _resizing(old: Size, new: Size) -> Matrix:
     """The matrix by which a picture of the one size becomes one of the other."""
     across, down = new[0] / old[0], new[1] / old[1]
     return np.array([[across, 0, (across - 1) / 2], [0, down, (down - 1) / 2], [0, 0, 1]])
+
+
+def _levelling(tilt: float) -> Matrix:
+    """The matrix that turns back what is turned by ``tilt`` radians clockwise."""
+    cos, sin = np.cos(tilt), np.sin(tilt)
+    return np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
 
 
 def _rectangle(size: Size) -> Floats:
@@ -343,9 +353,7 @@ def _slope(edge: Floats) -> float:
 
 def _by_print(work: Pixels) -> _Pose:
     """As rows of print lie, which is all there is where neither grid nor edges are seen."""
-    skew = measure_skew(find_print(work))
-    cos, sin = np.cos(skew), np.sin(skew)
-    return _crop(work, (None, None, None, None), np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]]), None)
+    return _crop(work, (None, None, None, None), _levelling(measure_skew(find_print(work))), None)
 
 
 def _crop(work: Pixels, edges: Edges, flat: Matrix, px_per_mm: float | None) -> _Pose:

@@ -201,13 +201,13 @@ def _strip_likeness(chosen: Sequence[Stretch], stretches: Sequence[Stretch]) -> 
 
     Columns follow each other, or all show the same time, which strips then show where they begin.
     """
-    well = [one for one in chosen if one.likelihood >= _WELL]
-    at_once = ([replace(each, x=one.x) for each in stretches] for one in well)
-    both = (
-        np.fmax(_likeness_besides(one, stretches), _likeness_besides(one, moved))
-        for one, moved in zip(well, at_once, strict=True)
-    )
-    return float(np.fmin.reduce(list(both), initial=np.nan))
+    likeness = np.nan
+    for one in chosen:
+        if one.likelihood >= _WELL:
+            there = [each for each in stretches if each.lead == one.lead]
+            at_once = [replace(each, x=one.x) for each in there]
+            likeness = np.fmin(likeness, np.fmax(_likeness_besides(one, there), _likeness_besides(one, at_once)))
+    return float(likeness)
 
 
 def _owns(one: Stretch, other: Stretch, stretches: Sequence[Stretch]) -> bool:
